@@ -1,0 +1,82 @@
+"""`create`: a model by name, of any number of classes and channels, with weights where they are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lenext.errors import UserError
+from lenext.models import Facts, ImageClassifier, Spec, lookup
+from lenext.weights.loading import load_strictly
+from lenext.weights.model_file import find_model_file, read_model_file
+
+
+def create(
+    name: str,
+    *,
+    classes: int | None = None,
+    in_channels: int | None = None,
+    size: int | tuple[int, int] | None = None,
+    weights: str | Path | None = None,
+    **options: Any,
+) -> ImageClassifier:
+    """Return the architecture `name`, in training mode.
+
+        model = lenext.create("lenet5", classes=10)
+        logits = model(torch.zeros(1, 1, 28, 28))    # (1, 10)
+
+    `classes`, `in_channels` and `size` (pixels, a side or height and width) are the paper's where they are not
+    given; `weights` is a file that lenext wrote or a run folder. `options` are those of the family.
+
+    Raises:
+        UserError: an unknown name or option, a count or size that the model cannot have, weights that do not fit.
+    """
+    entry = lookup(name)
+    facts = entry.facts
+    classes = _positive("classes", classes, facts.classes)
+    in_channels = _positive("in_channels", in_channels, facts.channels)
+    sides = as_size(size if size is not None else facts.size)
+    check_size(name, facts, sides)
+    if facts.size_bound:
+        options = {"size": sides, **options}
+    try:
+        model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise UserError(f"{name}: {str(error).rpartition('() ')[2]}") from error
+    options.pop("size", None)
+    model.spec = Spec(name, classes, in_channels, sides, options)
+    if weights is not None:
+        path = find_model_file(weights)
+        load_strictly(model, read_model_file(path).tensors, where=str(path))
+    return model
+
+
+def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return a side, or a height and a width, as (height, width) in pixels.
+
+    Raises:
+        UserError: not one or two whole numbers above zero.
+    """
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or any(not isinstance(side, int) or isinstance(side, bool) or side < 1 for side in sides):
+        raise UserError(f"size {size!r} is not a side in pixels, or a height and a width; give 28 or (28, 40)")
+    return sides[0], sides[1]
+
+
+def check_size(name: str, facts: Facts, size: tuple[int, int]) -> None:
+    """Raise UserError where an image of `size` is too small to reach the model's head."""
+    if min(size) < facts.smallest:
+        raise UserError(
+            f"image side {min(size)} < {facts.smallest}, the smallest for {name}; "
+            f"give a larger size, such as its own {facts.size}"
+        )
+
+
+def _positive(what: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{what} {value!r} is not a whole number above zero")
+    return value

@@ -1,0 +1,139 @@
+"""Images inside parquet files, in the layout of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from lenext.data.source import ALL, Source, Split, label_indices, split_name
+from lenext.errors import UserError, one_line
+
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+SHARD = re.compile(r"(?P<split>[A-Za-z]+)(-\d+-of-\d+.*)?$")
+
+
+class EncodedColumn(Sequence[bytes]):
+    """The encoded images of a table, each taken out when it is asked for."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._column[index].as_py() or b""
+
+
+def find_parquet(folder: Path) -> list[Path]:
+    """Return the parquet files that make `folder` a dataset: in it, or up to two folders down."""
+    return sorted(
+        path
+        for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet")
+        for path in folder.glob(pattern)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def open_parquet_folder(folder: Path) -> Source:
+    """Open a folder in the Hub's layout: `train-00000-of-00001.parquet`, or `train/0000.parquet`.
+
+    Raises:
+        UserError: several configurations, no image or label column, or a damaged file.
+    """
+    files_of: dict[str, list[Path]] = {}
+    configurations = set()
+    for path in find_parquet(folder):
+        shard = SHARD.match(path.stem)
+        name = split_name(shard["split"]) if shard else None
+        configuration = path.parent
+        if name is None and (name := split_name(path.parent.name)):
+            configuration = path.parent.parent
+        configurations.add(configuration)
+        files_of.setdefault(name or ALL, []).append(path)
+    if len(configurations) > 1:
+        listed = ", ".join(sorted(str(path) for path in configurations))
+        raise UserError(f"{folder} holds several datasets: {listed}; give one of these")
+    return open_parquet_files(files_of, str(folder))
+
+
+def open_parquet_files(files_of: dict[str, list[Path]], location: str) -> Source:
+    """Open the parquet files of each split."""
+    tables = {}
+    for name, files in files_of.items():
+        try:
+            tables[name] = pa.concat_tables([pq.read_table(path) for path in files], promote_options="default")
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"cannot read the parquet files of {location}: {one_line(error)}") from error
+    return source_of_tables(tables, location)
+
+
+def has_images(schema: pa.Schema) -> bool:
+    """Say whether a column of the schema holds encoded images."""
+    return _image_column(schema) is not None
+
+
+def source_of_tables(tables: dict[str, pa.Table], location: str) -> Source:
+    """Return the source of one arrow table a split, each with a column of images and one of labels.
+
+    Raises:
+        UserError: a column is missing, or a label is empty or has no name.
+    """
+    schema = next(iter(tables.values())).schema
+    image = _image_column(schema)
+    if image is None:
+        raise UserError(f"{location} has no column of images (bytes); it has {', '.join(schema.names)}")
+    label = next((name for name in LABEL_COLUMNS if name in schema.names), None)
+    if label is None:
+        raise UserError(f"{location} has no column {LABEL_COLUMNS[0]!r}; it has {', '.join(schema.names)}")
+    labels = {name: _labels(table, label, location) for name, table in tables.items()}
+    class_names = _class_names(schema, label)
+    if class_names is None:
+        class_names = sorted({str(value) for values in labels.values() for value in values})
+        indices = {name: label_indices(map(str, values), class_names) for name, values in labels.items()}
+    else:
+        indices = {name: np.array(values, np.int64) for name, values in labels.items()}
+        for values in indices.values():
+            if len(values) and not 0 <= values.min() <= values.max() < len(class_names):
+                raise UserError(f"{location}: a label is outside the {len(class_names)} class names of its schema")
+    splits = {}
+    for name, table in tables.items():
+        column = table[image]
+        if pa.types.is_struct(column.type):
+            column = pa.chunked_array([chunk.field("bytes") for chunk in column.chunks], pa.binary())
+        names = [f"{name}[{row}]" for row in range(len(table))]
+        splits[name] = Split(EncodedColumn(column), indices[name], names)
+    return Source(location, tuple(class_names), splits)
+
+
+def _image_column(schema: pa.Schema) -> str | None:
+    for field in schema:
+        inner = field.type
+        if pa.types.is_struct(inner) and inner.get_field_index("bytes") >= 0:
+            return str(field.name)
+        if pa.types.is_binary(inner) or pa.types.is_large_binary(inner):
+            return str(field.name)
+    return None
+
+
+def _labels(table: pa.Table, column: str, location: str) -> list[Any]:
+    values: list[Any] = table[column].to_pylist()
+    if None in values:
+        raise UserError(f"{location}, row {values.index(None) + 1}: the column {column!r} is empty")
+    return values
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
+    """Return the class names that the schema carries for `column`, as the Hub's library writes them."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return [str(name) for name in features[column]["names"]]
+    except (KeyError, TypeError, ValueError):
+        return None

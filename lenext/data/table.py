@@ -1,0 +1,76 @@
+"""Tables of path, label and split, as CSV, TSV or parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+from pyarrow import parquet as pq
+
+from lenext.data.source import ALL, Source, Split, label_indices, split_name
+from lenext.errors import UserError, one_line
+
+
+def open_table(path: Path) -> Source:
+    """Open a table with the columns `path`, `label` and, if it likes, `split`; paths are relative to the table.
+
+    Raises:
+        UserError: not a table, a column missing, an empty label, or a split of another name.
+    """
+    table = _read(path)
+    from lenext.data.parquet import has_images, open_parquet_files
+
+    if has_images(table.schema):
+        return open_parquet_files({ALL: [path]}, str(path))
+    for column in ("path", "label"):
+        if column not in table.column_names:
+            raise UserError(f"{path} has no column {column!r}; it has {', '.join(table.column_names) or 'none'}")
+    files, labels = _texts(path, table, "path"), _texts(path, table, "label")
+    rows_of: dict[str, list[int]] = {}
+    for row, split in enumerate(_texts(path, table, "split") if "split" in table.column_names else [ALL] * len(files)):
+        name = split if split == ALL else split_name(split)
+        if name is None:
+            raise UserError(f"{path}, row {row + 1}: {split!r} is no split; use train, val or test")
+        rows_of.setdefault(name, []).append(row)
+    if not files:
+        raise UserError(f"{path} has no rows")
+    class_names = sorted({labels[row] for row in rows_of.get("train", range(len(labels)))})
+    strange = sorted(set(labels) - set(class_names))
+    if strange:
+        raise UserError(f"{path} has the class {strange[0]!r}, but not in train; add it there, or take it out")
+    indices = label_indices(labels, class_names)
+    splits = {
+        name: Split([path.parent / files[row] for row in rows], indices[np.array(rows)], [files[row] for row in rows])
+        for name, rows in rows_of.items()
+    }
+    return Source(str(path), tuple(class_names), splits)
+
+
+def _read(path: Path) -> pa.Table:
+    kind = path.suffix.lower()
+    try:
+        if kind == ".parquet":
+            return pq.read_table(path)
+        if kind in (".csv", ".tsv"):
+            # Labels such as 007 or NA are names, not numbers or gaps.
+            text = {name: pa.string() for name in ("path", "label", "split")}
+            options = csv.ConvertOptions(column_types=text, strings_can_be_null=False)
+            return csv.read_csv(
+                path,
+                parse_options=csv.ParseOptions(delimiter="\t" if kind == ".tsv" else ","),
+                convert_options=options,
+            )
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"cannot read the table {path}: {one_line(error)}") from error
+    raise UserError(f"{path} is no data: give a folder, or a table that ends in .csv, .tsv or .parquet")
+
+
+def _texts(path: Path, table: pa.Table, column: str) -> list[str]:
+    values: list[Any] = table[column].to_pylist()
+    for row, value in enumerate(values):
+        if value is None or value == "":
+            raise UserError(f"{path}, row {row + 1}: the column {column!r} is empty")
+    return [str(value) for value in values]

@@ -1,0 +1,100 @@
+"""Writing files so that nothing is ever half there, and reading JSON that carries a format number."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lenext.errors import LenextError, UserError, one_line
+
+FORMAT = 1
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, flush it to disk, and rename it to `path`.
+
+    Where any step fails, whatever stood at `path` is untouched and nothing is left beside it.
+
+    Raises:
+        LenextError: the write failed (disk full, no permission).
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(beside)
+        with open(beside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _flush_folder(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, Exception):
+            raise LenextError(
+                f"cannot write {path}: {_reason(error)}; what was there before is untouched"
+            ) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, beside and renamed; see `write_atomically`."""
+
+    def write(beside: Path) -> None:
+        # A file name that is no UTF-8 reaches here with lone surrogates.
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+    write_atomically(path, write)
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return `value` as JSON, readable where it can be, and valid always (no NaN)."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent, allow_nan=False)
+    return text
+
+
+def stamped(value: dict[str, Any]) -> dict[str, Any]:
+    """Return `value` led by the format number and the version that writes it."""
+    return {"format": FORMAT, "lenext_version": version("lenext"), **value}
+
+
+def parse_stamped(text: str, where: str) -> dict[str, Any]:
+    """Return the JSON object in `text` whose format this version knows.
+
+    Raises:
+        UserError: not JSON, not an object, or of a format that this version does not know.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{where} is damaged: {one_line(error)}") from error
+    if not isinstance(value, dict) or "format" not in value:
+        raise UserError(f"{where} is damaged: it carries no format number")
+    if value["format"] != FORMAT:
+        writer = value.get("lenext_version", "an unknown version")
+        raise UserError(
+            f"{where} has format {value['format']!r}, written by lenext {writer}; this is lenext "
+            f"{version('lenext')}, which reads format {FORMAT}: use the version that wrote it"
+        )
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or one_line(error) if isinstance(error, OSError) else one_line(error)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,90 @@
+"""The model file: one safetensors file that holds the weights and, as JSON, all that is needed to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lenext.errors import UserError, one_line
+from lenext.files import parse_stamped, stamped, to_json, write_atomically
+
+NAME = "model.safetensors"
+KEY = "lenext"  # the metadata entry that carries our JSON
+REQUIRED = ("model", "classes", "in_channels", "size", "options", "class_names", "preprocessing", "figures")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds: `tensors` by name, and `metadata`, the JSON object."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+
+def find_model_file(target: str | Path) -> Path:
+    """Return the model file that `target` means: a `.safetensors` file, or the one in a run folder.
+
+    Raises:
+        UserError: nothing there, not such a file, or a run folder that is not complete.
+    """
+    path = Path(target)
+    if path.is_dir():
+        return _in_run_folder(path)
+    if not path.exists():
+        raise UserError(f"there is no {target}; give a run folder or a .safetensors file that lenext wrote")
+    if path.suffix != ".safetensors":
+        raise UserError(f"{target} is not a run folder or a .safetensors file that lenext wrote")
+    return path
+
+
+def write_model_file(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write `path` at once or not at all.
+
+    Raises:
+        LenextError: the write failed; what stood at `path` is untouched.
+    """
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"format": "pt", KEY: to_json(stamped(metadata))}
+    write_atomically(path, lambda beside: save_file(ready, beside, metadata=header))
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Read a model file; no code in it can run.
+
+    Raises:
+        UserError: damaged, not written by lenext, or of a format that this version does not know.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if KEY not in header:
+                raise UserError(f"{path} was not written by lenext: it carries no model, classes or preprocessing")
+            metadata = parse_stamped(header[KEY], str(path))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again") from None
+    missing = [key for key in REQUIRED if key not in metadata]
+    if missing:
+        raise UserError(f"{path} is damaged: its metadata lacks {', '.join(missing)}")
+    return ModelFile(tensors, metadata)
+
+
+def _in_run_folder(folder: Path) -> Path:
+    record = folder / "run.json"
+    if not record.is_file():
+        model = folder / NAME
+        hint = f"; for the weights alone, give {model}" if model.is_file() else ""
+        raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
+    try:
+        parse_stamped(record.read_text(encoding="utf-8", errors="replace"), str(record))
+    except OSError as error:
+        raise UserError(f"cannot read {record}: {error.strerror}") from error
+    if not (folder / NAME).is_file():
+        raise UserError(f"{folder} has no {NAME}: no epoch of its training was finished; train again")
+    return folder / NAME
