@@ -75,7 +75,7 @@ def _split_folders(folder: Path) -> dict[str, list[Path]] | None:
     parts: dict[str, list[Path]] = {}
     for entry in _subfolders(folder):
         name = split_name(entry.name)
-        if name is None or not _subfolders(entry):
+        if name is None:
             return None
         parts.setdefault(name, []).append(entry)
     return parts or None

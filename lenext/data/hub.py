@@ -23,4 +23,6 @@ def open_hub(location: str) -> Source:
     except Exception as error:  # the library raises errors of many kinds, each with its own explanation
         raise UserError(f"cannot open {location}: {one_line(error)}") from error
     tables = {split_name(str(split)) or ALL: part.with_format("arrow")[:] for split, part in loaded.items()}
-    return source_of_tables(tables, location)
+    features = next(iter(loaded.values())).features
+    names_of = {column: kind.names for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)}
+    return source_of_tables(tables, location, names_of)

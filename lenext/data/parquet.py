@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ LABEL_COLUMNS = ("label", "labels", "fine_label")
 SHARD = re.compile(r"(?P<split>[A-Za-z]+)(-\d+-of-\d+.*)?$")
 
 
-class EncodedColumn(Sequence[bytes]):
-    """The encoded images of a table, each taken out when it is asked for."""
+class EncodedColumn(Sequence[bytes | Path]):
+    """The images of a table, each taken out when it is asked for: its bytes, or the file where those are."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._column = column
@@ -29,7 +29,11 @@ class EncodedColumn(Sequence[bytes]):
         return len(self._column)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._column[index].as_py() or b""
+        value = self._column[index].as_py()
+        if isinstance(value, dict):
+            path = value.get("path")
+            value = value["bytes"] or (Path(path) if path else None)
+        return value or b""
 
 
 def find_parquet(folder: Path) -> list[Path]:
@@ -80,8 +84,12 @@ def has_images(schema: pa.Schema) -> bool:
     return _image_column(schema) is not None
 
 
-def source_of_tables(tables: dict[str, pa.Table], location: str) -> Source:
+def source_of_tables(
+    tables: dict[str, pa.Table], location: str, names_of: Mapping[str, Sequence[str]] | None = None
+) -> Source:
     """Return the source of one arrow table a split, each with a column of images and one of labels.
+
+    `names_of` gives the class names of a column; otherwise its schema may, or the labels name themselves.
 
     Raises:
         UserError: a column is missing, or a label is empty or has no name.
@@ -94,8 +102,8 @@ def source_of_tables(tables: dict[str, pa.Table], location: str) -> Source:
     if label is None:
         raise UserError(f"{location} has no column {LABEL_COLUMNS[0]!r}; it has {', '.join(schema.names)}")
     labels = {name: _labels(table, label, location) for name, table in tables.items()}
-    class_names = _class_names(schema, label)
-    if class_names is None:
+    class_names = list((names_of or {}).get(label, ())) or _class_names(schema, label)
+    if not class_names:
         class_names = sorted({str(value) for values in labels.values() for value in values})
         indices = {name: label_indices(map(str, values), class_names) for name, values in labels.items()}
     else:
@@ -105,11 +113,8 @@ def source_of_tables(tables: dict[str, pa.Table], location: str) -> Source:
                 raise UserError(f"{location}: a label is outside the {len(class_names)} class names of its schema")
     splits = {}
     for name, table in tables.items():
-        column = table[image]
-        if pa.types.is_struct(column.type):
-            column = pa.chunked_array([chunk.field("bytes") for chunk in column.chunks], pa.binary())
         names = [f"{name}[{row}]" for row in range(len(table))]
-        splits[name] = Split(EncodedColumn(column), indices[name], names)
+        splits[name] = Split(EncodedColumn(table[image]), indices[name], names)
     return Source(location, tuple(class_names), splits)
 
 
@@ -130,10 +135,10 @@ def _labels(table: pa.Table, column: str, location: str) -> list[Any]:
     return values
 
 
-def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
-    """Return the class names that the schema carries for `column`, as the Hub's library writes them."""
+def _class_names(schema: pa.Schema, column: str) -> list[str]:
+    """Return the class names that the schema carries for `column` (or none), as the Hub's library writes them."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return [str(name) for name in features[column]["names"]]
     except (KeyError, TypeError, ValueError):
-        return None
+        return []

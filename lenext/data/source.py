@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from lenext.errors import UserError
 
 if TYPE_CHECKING:
-    Item = Path | bytes | NDArray[np.uint8]
+    from PIL.Image import Image
+
+    Item = Path | bytes | NDArray[np.uint8] | Image
 
 # What sources call their splits, and what lenext calls them. A source without splits has the one split "all".
 SPLIT_NAMES = {
@@ -54,18 +56,6 @@ class Source:
     location: str
     class_names: tuple[str, ...]
     splits: Mapping[str, Split]
-
-    def without_empty_classes(self) -> Source:
-        """Return the source with only the classes that some image has, in the same order."""
-        present = sorted({int(label) for split in self.splits.values() for label in np.unique(split.labels)})
-        if len(present) == len(self.class_names):
-            return self
-        position = np.full(len(self.class_names), -1, np.int64)
-        position[present] = np.arange(len(present))
-        splits = {
-            name: Split(split.items, position[split.labels], split.names) for name, split in self.splits.items()
-        }
-        return Source(self.location, tuple(self.class_names[i] for i in present), splits)
 
 
 def open_source(location: str | Path) -> Source:

@@ -1,0 +1,49 @@
+"""lenext: image classification with convolutional networks, from LeNet to ConvNeXt.
+
+    model = lenext.create("lenet5", classes=10)
+    run = lenext.train("photos/", "lenet5")
+    lenext.load(run.run).predict("a.png", top=3)
+
+The names below are loaded when they are first used: importing lenext alone imports neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lenext.classifier import Classifier, load
+    from lenext.create import create
+    from lenext.errors import LenextError, UserError
+    from lenext.models import ImageClassifier, list_models
+    from lenext.training.run import train
+
+_HOME = {
+    "Classifier": "lenext.classifier",
+    "ImageClassifier": "lenext.models",
+    "LenextError": "lenext.errors",
+    "UserError": "lenext.errors",
+    "create": "lenext.create",
+    "list_models": "lenext.models",
+    "load": "lenext.classifier",
+    "train": "lenext.training.run",
+}
+
+__all__ = ["Classifier", "ImageClassifier", "LenextError", "UserError", "create", "list_models", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lenext")
+    if name not in _HOME:
+        raise AttributeError(f"module 'lenext' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,176 @@
+"""One image from any file: every mode and rotation becomes uint8 grey or RGB of the size that a model wants.
+
+This module needs Pillow and NumPy alone, so that decoding processes start fast.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from lenext.data.source import Item
+
+Fit = Literal["crop", "pad", "squash"]
+FITS: tuple[Fit, ...] = ("crop", "pad", "squash")
+
+# The formats that are tried, whatever a file is called. Pillow knows more, some of which start other programs.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA", "PCX")
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .bmp .dib .webp .tif .tiff .ppm .pgm .pbm .pnm "
+    ".jp2 .j2k .jpx .avif .ico .tga .pcx .heic .heif".split()
+)
+RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
+              "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
+ORIENTATION = 0x0112  # the EXIF tag
+
+# Pillow warns of broken metadata and of many pixels; whether the pixels can be had decides here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class UnreadableImage(Exception):
+    """An image that cannot be decoded; the message is the reason."""
+
+
+def is_image_name(name: str) -> bool:
+    """Say whether a file of this name is taken for an image."""
+    return name[name.rfind(".") :].lower() in SUFFIXES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageForm:
+    """What every image is brought to: how large, in how many channels, and how its shape is met.
+
+    `size` is (height, width) in pixels; `channels` 1 or 3, or None where grey images stay grey and colour ones
+    in colour; `crop_ratio` is the share of the covering image's side that `fit="crop"` keeps.
+    """
+
+    size: tuple[int, int]
+    channels: int | None = None
+    fit: Fit = "crop"
+    crop_ratio: float = 1.0
+    interpolation: str = "bilinear"
+
+
+def decode(item: Item, form: ImageForm) -> NDArray[np.uint8]:
+    """Return the image as uint8 (H, W, C), upright and of the form's size.
+
+    Raises:
+        UnreadableImage: empty, truncated, or no image.
+    """
+    pixels = np.asarray(fitted(open_image(item, form.channels), form))
+    return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
+
+
+def open_image(item: Item, channels: int | None = None) -> Image.Image:
+    """Return the image upright, of mode L (1 channel) or RGB (3); None keeps grey images grey.
+
+    Raises:
+        UnreadableImage: empty, truncated, or no image.
+    """
+    try:
+        if isinstance(item, Image.Image):
+            image = item
+        elif isinstance(item, np.ndarray):
+            image = Image.fromarray(item)
+        else:
+            image = Image.open(_stream(item), formats=_formats())
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+        return _grey_or_rgb(image, channels)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
+        raise UnreadableImage(_reason(error, item)) from error
+
+
+def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
+    """Return the image at the form's size.
+
+    `crop` scales until the shorter side covers size / crop_ratio and cuts the middle out; `pad` scales until
+    the whole image is inside and fills up with black; `squash` changes the aspect ratio.
+    """
+    height, width = form.size
+    resample = RESAMPLING[form.interpolation]
+    if form.fit == "squash":
+        return _resized(image, (width, height), resample)
+    if form.fit == "pad":
+        scale = min(width / image.width, height / image.height)
+        inside = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        canvas = Image.new(image.mode, (width, height))
+        canvas.paste(_resized(image, inside, resample), ((width - inside[0]) // 2, (height - inside[1]) // 2))
+        return canvas
+    covered = (round(width / form.crop_ratio), round(height / form.crop_ratio))
+    scale = max(covered[0] / image.width, covered[1] / image.height)
+    # The side that decides the scale is met exactly; the other one is cut down to whole pixels.
+    outside = tuple(max(c, int(side * scale + 1e-6)) for c, side in zip(covered, image.size, strict=True))
+    left, top = round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+    image = _resized(image, (outside[0], outside[1]), resample)
+    if image.size == (width, height):
+        return image
+    return image.crop((left, top, left + width, top + height))
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    return image if image.size == size else image.resize(size, resample)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # some builds of Pillow lack one or another
+
+
+def _stream(item: Path | bytes) -> io.BytesIO:
+    data = item if isinstance(item, bytes) else item.read_bytes()
+    if not data:
+        raise UnreadableImage("empty file")
+    return io.BytesIO(data)
+
+
+def _grey_or_rgb(image: Image.Image, channels: int | None) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _eight_bits(image)
+    elif image.has_transparency_data:
+        grey = image.mode in ("LA", "La")
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("L" if grey else "RGB")
+    if image.mode == "1":
+        image = image.convert("L")
+    elif image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    if channels is not None and len(image.getbands()) != channels:
+        image = image.convert("L" if channels == 1 else "RGB")
+    image.load()
+    return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return a 16-bit, 32-bit or float image in 8 bits: full scale to full scale."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values) * (255 if values.max(initial=0) <= 1 else 1)
+    elif image.mode != "I" or values.max(initial=0) > 255:
+        values = values / 257  # 65535 -> 255
+    return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8))
+
+
+def _reason(error: Exception, item: Item) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, Image.UnidentifiedImageError):
+        if isinstance(item, Path) and item.suffix.lower() in (".heic", ".heif"):
+            return "HEIC images cannot be read; save it as JPEG"
+        return "not an image"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,57 @@
+"""Which images are held out: decided by the bytes of each, so that it stays when others are added."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lenext.data.source import Item
+
+HELD_OUT_SHARE = 0.2
+SKETCH_SIZE = 256
+
+
+def digest(item: Item) -> int:
+    """Return 64 bits that depend on nothing but the image's bytes."""
+    if isinstance(item, Path):
+        item = item.read_bytes()
+    data = item if isinstance(item, bytes) else item.tobytes()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+
+
+def held_out_mask(digests: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which images are held out: a fifth of them, by digest.
+
+    Images of equal bytes fall on one side. A class that would have none held out gives its smallest digest, and
+    one that would keep none for training keeps its largest; a class with one distinct image keeps it.
+    """
+    held = {int(d) for d in digests[digests < np.uint64(HELD_OUT_SHARE * 2**64)]}
+    of_class: dict[int, set[int]] = defaultdict(set)
+    for value, label in zip(digests.tolist(), labels.tolist(), strict=True):
+        of_class[label].add(value)
+    for values in of_class.values():
+        if values <= held:
+            held.remove(max(values))
+        elif not values & held and len(values) > 1:
+            held.add(min(values))
+    return np.array([value in held for value in digests.tolist()], bool)
+
+
+def sketch(digests: Iterable[int]) -> list[str]:
+    """Return the smallest digests: enough to tell later whether another set shares images with this one."""
+    return [f"{value:016x}" for value in sorted({int(value) for value in digests})[:SKETCH_SIZE]]
+
+
+def shares_images(known: Iterable[str], digests: Iterable[int]) -> bool:
+    """Say whether the set that `known` was sketched from shares images with `digests`.
+
+    A set that holds all the sketched one has, or most of it, is always recognised.
+    """
+    return not {int(value, 16) for value in known}.isdisjoint(int(value) for value in digests)

@@ -1,0 +1,64 @@
+"""Preprocessing: what is done to every image before a model sees it, stored with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lenext.data.decode import FITS, RESAMPLING, ImageForm
+from lenext.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a file to the tensor that enters the model, the same in training, evaluation and prediction.
+
+    `form` is what images are brought to; `mean` and `std` hold one number a channel, of pixels from 0 to 1.
+    """
+
+    form: ImageForm
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, H, W, C) -> float32 (N, C, H, W) in channels-last memory, less `mean`, over `std`."""
+        import torch
+
+        mean = torch.tensor(self.mean, device=pixels.device) * 255
+        std = torch.tensor(self.std, device=pixels.device) * 255
+        return pixels.float().sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields in one object of JSON values."""
+        return {**asdict(self.form), "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], where: str) -> Preprocessing:
+        """Return what `to_json` gave.
+
+        Raises:
+            UserError: a field is missing, unknown, or holds what no preprocessing can hold.
+        """
+        try:
+            fields = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+            mean, std = fields.pop("mean"), fields.pop("std")
+            form = ImageForm(**fields)
+            sound = (
+                len(form.size) == 2
+                and min(form.size) >= 1
+                and form.channels in (1, 3)
+                and len(mean) == len(std) == form.channels
+                and form.fit in FITS
+                and form.interpolation in RESAMPLING
+                and 0 < form.crop_ratio <= 1
+                and all(deviation > 0 for deviation in std)
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{where} is damaged: its preprocessing cannot be read ({error})") from error
+        if not sound:
+            raise UserError(f"{where} is damaged: its preprocessing is not usable")
+        return cls(form, mean, std)

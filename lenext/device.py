@@ -1,0 +1,36 @@
+"""Where the arithmetic is done: the device, and how many threads."""
+
+from __future__ import annotations
+
+import torch
+
+from lenext.errors import UserError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; `auto` is a GPU where there is one.
+
+    Raises:
+        UserError: no such device here.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"the device {name!r} cannot be used here; give cpu, or auto") from error
+    return device
+
+
+def set_threads(threads: int | None) -> None:
+    """Let PyTorch use so many threads; None keeps its own choice.
+
+    Raises:
+        UserError: less than one.
+    """
+    if threads is None:
+        return
+    if threads < 1:
+        raise UserError(f"threads {threads} cannot be; give 1 or more")
+    torch.set_num_threads(threads)

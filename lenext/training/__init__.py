@@ -1,0 +1,1 @@
+"""Training: recipes say how, `loop` does it, `run` keeps what came of it."""

@@ -1,0 +1,90 @@
+"""The run folder: where a training run keeps its settings, its figures and its weights."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lenext.errors import LenextError, UserError
+from lenext.files import stamped, to_json, write_text
+from lenext.weights.model_file import NAME, write_model_file
+
+
+class RunFolder:
+    """A new run folder. Nothing that was there before is ever written over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, out: str | Path | None, model: str, location: str) -> RunFolder:
+        """Make the folder `out`, or, where it is None, `runs/<model>-<data>` with a number if need be.
+
+        Raises:
+            UserError: `out` is taken, or cannot be made.
+        """
+        if out is not None:
+            path = Path(out)
+            if path.is_dir() and any(path.iterdir()):
+                raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
+            _make(path, exist_ok=True)
+            return cls(path)
+        stem = re.sub(r"[^\w.-]+", "-", Path(location.removeprefix("hub:")).resolve().name).strip("-.") or "data"
+        base = f"{model}-{stem}"
+        for number in range(1, 10_000):
+            path = Path("runs") / (base if number == 1 else f"{base}-{number}")
+            with contextlib.suppress(FileExistsError):
+                _make(path, exist_ok=False)
+                return cls(path)
+        raise UserError(f"runs/ holds too many runs called {base}; give --out")
+
+    @property
+    def model_file(self) -> Path:
+        """The file that holds the weights and all that is needed to use them."""
+        return self.path / NAME
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.path / "report.html"
+
+    def discard_if_empty(self) -> None:
+        """Remove the folder where nothing was written to it."""
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write `run.json`: all settings, versions, data, state and result."""
+        write_text(self.path / "run.json", to_json(stamped(record), indent=2) + "\n")
+
+    def write_model(self, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        """Write the model file, in place of the one of the epoch before."""
+        write_model_file(self.model_file, tensors, metadata)
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Add one line to `metrics.jsonl`.
+
+        Raises:
+            LenextError: the write failed.
+        """
+        path = self.path / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(to_json(stamped(row)) + "\n")
+        except OSError as error:
+            raise LenextError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _make(path: Path, *, exist_ok: bool) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=exist_ok)
+    except FileExistsError:
+        if not exist_ok:
+            raise
+        raise UserError(f"cannot make the run folder {path}: a file is there; give another --out") from None
+    except OSError as error:
+        raise UserError(f"cannot make the run folder {path}: {error.strerror}; give another --out") from error

@@ -1,0 +1,91 @@
+"""The settings of a run: what was asked for, checked before anything is read or written."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lenext.create import as_size, check_size
+from lenext.data.decode import FITS, Fit, ImageForm
+from lenext.data.preprocessing import Preprocessing
+from lenext.errors import UserError
+from lenext.models import lookup
+from lenext.training.recipes import make_recipe
+from lenext.weights.model_file import ModelFile, find_model_file, read_model_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run was asked to do. None leaves a choice open; `overrides` are values of the recipe."""
+
+    data: str
+    model: str
+    recipe: str = "default"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    fit: Fit | None = None
+    channels: int | None = None
+    seed: int = 0
+    weights: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done, before any data is read."""
+        facts = lookup(self.model).facts
+        if self.size is not None:
+            check_size(self.model, facts, as_size(self.size))
+        if self.fit is not None and self.fit not in FITS:
+            raise UserError(f"fit {self.fit!r} cannot be; give {', '.join(FITS)}")
+        if self.channels not in (None, 1, 3):
+            raise UserError(f"channels {self.channels} cannot be; give 1 (grey) or 3 (colour)")
+        if self.seed < 0:
+            raise UserError(f"seed {self.seed} cannot be; give 0 or more")
+        make_recipe(self.recipe, 1, self.overrides)
+
+    def form(self) -> ImageForm:
+        """Return what images are brought to where no weights decide it."""
+        size = as_size(self.size if self.size is not None else lookup(self.model).facts.size)
+        return ImageForm(size=size, channels=self.channels, fit=self.fit or "crop")
+
+    def start(self) -> tuple[ModelFile, Preprocessing] | None:
+        """Return the file to start from and its preprocessing, or None.
+
+        Raises:
+            UserError: the weights cannot be read, or are for another model or preprocessing than asked for.
+        """
+        if self.weights is None:
+            return None
+        file = read_model_file(find_model_file(self.weights))
+        preprocessing = Preprocessing.from_json(file.metadata["preprocessing"], self.weights)
+        stored = {
+            "model": file.metadata["model"],
+            "size": preprocessing.form.size,
+            "fit": preprocessing.form.fit,
+            "channels": preprocessing.form.channels,
+        }
+        for key, value in stored.items():
+            asked = getattr(self, key)
+            if asked is not None and asked != value:
+                raise UserError(f"the weights {self.weights} are for {key} {value}, not {asked}; leave --{key} to them")
+        return file, preprocessing
+
+    def command(self) -> str:
+        """Return the command line that does the same again."""
+        words = ["lenext", "train", self.data, "--model", self.model]
+        for key in ("recipe", "fit", "channels", "seed", "weights", "device", "threads"):
+            value = getattr(self, key)
+            if value != type(self).__dataclass_fields__[key].default:
+                words += [f"--{key}", str(value)]
+        if self.size is not None:
+            height, width = self.size
+            words += ["--size", str(height) if height == width else f"{height}x{width}"]
+        for key, value in self.overrides.items():
+            words += ["--set", f"{key}={value}"]
+        return shlex.join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every setting as JSON values."""
+        return {**asdict(self), "overrides": dict(self.overrides), "size": list(self.size) if self.size else None}
