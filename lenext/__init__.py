@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lenext.classifier import Classifier, load
     from lenext.create import create
     from lenext.errors import LenextError, UserError
+    from lenext.evaluation.evaluate import evaluate
     from lenext.models import ImageClassifier, list_models
     from lenext.training.run import train
 
@@ -25,12 +26,23 @@ _HOME = {
     "LenextError": "lenext.errors",
     "UserError": "lenext.errors",
     "create": "lenext.create",
+    "evaluate": "lenext.evaluation.evaluate",
     "list_models": "lenext.models",
     "load": "lenext.classifier",
     "train": "lenext.training.run",
 }
 
-__all__ = ["Classifier", "ImageClassifier", "LenextError", "UserError", "create", "list_models", "load", "train"]
+__all__ = [
+    "Classifier",
+    "ImageClassifier",
+    "LenextError",
+    "UserError",
+    "create",
+    "evaluate",
+    "list_models",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

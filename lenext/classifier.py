@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from lenext.create import create
-from lenext.data.decode import UnreadableImage, decode
+from lenext.data.decode import UnreadableImageError, decode
 from lenext.data.folder import image_files
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import available_cores
 from lenext.device import choose_device
 from lenext.errors import LenextError, UserError
-from lenext.models import ImageClassifier
+from lenext.models import ImageClassifier, lookup
 from lenext.weights.loading import load_strictly
 from lenext.weights.model_file import find_model_file, read_model_file
 
 Picture = str | Path | Image | NDArray[np.uint8]
+ONE_PICTURE = (str, Path, Image, np.ndarray)
 BATCH = 64
 
 
@@ -64,7 +65,7 @@ class Classifier:
         """Yield what `predict` returns, as soon as each batch is through."""
         if top < 1:
             raise UserError(f"top {top} cannot be: give 1 or more")
-        pictures = list(expand([images] if isinstance(images, Picture) else images))
+        pictures = list(expand([images] if isinstance(images, ONE_PICTURE) else images))
         with ThreadPoolExecutor(available_cores()) as pool:
             for start in range(0, len(pictures), BATCH):
                 group = pictures[start : start + BATCH]
@@ -87,7 +88,7 @@ class Classifier:
     def _decode(self, picture: Picture) -> NDArray[np.uint8] | str:
         try:
             return decode(Path(picture) if isinstance(picture, str) else picture, self.preprocessing.form)
-        except UnreadableImage as error:
+        except UnreadableImageError as error:
             return str(error)
 
     def _best(self, pixels: NDArray[np.uint8], top: int) -> list[list[dict[str, Any]]]:
@@ -98,15 +99,19 @@ class Classifier:
         ]
 
 
-def load(target: str | Path, *, device: str = "auto") -> Classifier:
+def load(target: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Classifier:
     """Return the classifier in a run folder or a `.safetensors` file that lenext wrote, in evaluation mode.
+
+    With `weights`, that is where it is, and `target` is the name of the architecture that it must be.
 
     Raises:
         UserError: not there, not complete, damaged, or of a format that this version does not know.
     """
-    path = find_model_file(target)
+    path = find_model_file(target if weights is None else weights)
     file = read_model_file(path)
     metadata = file.metadata
+    if weights is not None and lookup(str(target)).name != metadata["model"]:
+        raise UserError(f"{weights} holds a {metadata['model']}, not a {target}")
     try:
         model = create(
             metadata["model"],

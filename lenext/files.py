@@ -26,17 +26,15 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(beside)
-        with open(beside, "rb+") as file:
+        with beside.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
         _flush_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         if isinstance(error, Exception):
-            raise LenextError(
-                f"cannot write {path}: {_reason(error)}; what was there before is untouched"
-            ) from error
+            raise LenextError(f"cannot write {path}: {_reason(error)}; what was there before is untouched") from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""What long work asks of a progress display; who shows it decides how."""
+"""What long work asks of a display; who shows it decides how."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class Progress(Protocol):
         """Yield `items` while showing how many of `total` images are done; `count` says how many an item holds."""
         ...
 
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+        ...
+
 
 class Silent:
     """Shows nothing."""
@@ -22,6 +26,9 @@ class Silent:
     def track(self, items: Iterable[T], what: str, total: int, count: Callable[[T], int]) -> Iterator[T]:
         """Yield `items`."""
         yield from items
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
 
 
 SILENT = Silent()

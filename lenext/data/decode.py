@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from lenext.data.source import Item
@@ -25,8 +25,10 @@ FITS: tuple[Fit, ...] = ("crop", "pad", "squash")
 # The formats that are tried, whatever a file is called. Pillow knows more, some of which start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA", "PCX")
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .bmp .dib .webp .tif .tiff .ppm .pgm .pbm .pnm "
-    ".jp2 .j2k .jpx .avif .ico .tga .pcx .heic .heif".split()
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".ico", ".tga", ".pcx", ".heic", ".heif"),
+    )
 )
 RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
@@ -36,7 +38,7 @@ ORIENTATION = 0x0112  # the EXIF tag
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class UnreadableImage(Exception):
+class UnreadableImageError(Exception):
     """An image that cannot be decoded; the message is the reason."""
 
 
@@ -64,7 +66,7 @@ def decode(item: Item, form: ImageForm) -> NDArray[np.uint8]:
     """Return the image as uint8 (H, W, C), upright and of the form's size.
 
     Raises:
-        UnreadableImage: empty, truncated, or no image.
+        UnreadableImageError: empty, truncated, or no image.
     """
     pixels = np.asarray(fitted(open_image(item, form.channels), form))
     return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
@@ -74,7 +76,7 @@ def open_image(item: Item, channels: int | None = None) -> Image.Image:
     """Return the image upright, of mode L (1 channel) or RGB (3); None keeps grey images grey.
 
     Raises:
-        UnreadableImage: empty, truncated, or no image.
+        UnreadableImageError: empty, truncated, or no image.
     """
     try:
         if isinstance(item, Image.Image):
@@ -86,10 +88,10 @@ def open_image(item: Item, channels: int | None = None) -> Image.Image:
         if image.getexif().get(ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
         return _grey_or_rgb(image, channels)
-    except UnreadableImage:
+    except UnreadableImageError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
-        raise UnreadableImage(_reason(error, item)) from error
+        raise UnreadableImageError(_reason(error, item)) from error
 
 
 def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
@@ -132,7 +134,7 @@ def _formats() -> tuple[str, ...]:
 def _stream(item: Path | bytes) -> io.BytesIO:
     data = item if isinstance(item, bytes) else item.read_bytes()
     if not data:
-        raise UnreadableImage("empty file")
+        raise UnreadableImageError("empty file")
     return io.BytesIO(data)
 
 
@@ -167,7 +169,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _reason(error: Exception, item: Item) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         if isinstance(item, Path) and item.suffix.lower() in (".heic", ".heif"):
             return "HEIC images cannot be read; save it as JPEG"
         return "not an image"

@@ -27,8 +27,7 @@ def open_folder(folder: Path) -> Source:
         strange = sorted({label for label, _ in pairs} - set(class_names))
         if strange:
             raise UserError(
-                f"{folder} has the class {strange[0]!r} in {name} but not in train; "
-                "add it to train, or take it out"
+                f"{folder} has the class {strange[0]!r} in {name} but not in train; add it to train, or take it out"
             )
     splits = {
         name: Split(

@@ -29,7 +29,9 @@ class Batch:
 class Loader:
     """Batches of a reading: in order, or shuffled anew for each epoch by the seed alone."""
 
-    def __init__(self, reading: Reading, preprocessing: Preprocessing, *, batch_size: int, device: torch.device) -> None:
+    def __init__(
+        self, reading: Reading, preprocessing: Preprocessing, *, batch_size: int, device: torch.device
+    ) -> None:
         self.images: Images = reading.images
         self.labels = torch.from_numpy(reading.labels)
         self.preprocessing, self.batch_size, self.device = preprocessing, batch_size, device

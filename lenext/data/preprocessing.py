@@ -44,7 +44,9 @@ class Preprocessing:
             UserError: a field is missing, unknown, or holds what no preprocessing can hold.
         """
         try:
-            fields = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+            fields: dict[str, Any] = {
+                key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
+            }
             mean, std = fields.pop("mean"), fields.pop("std")
             form = ImageForm(**fields)
             sound = (

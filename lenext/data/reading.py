@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from lenext.data.decode import ImageForm, UnreadableImage, decode
+from lenext.data.decode import ImageForm, UnreadableImageError, decode
 from lenext.data.holdout import digest
 from lenext.data.source import Split
 from lenext.errors import LenextError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 CHUNK = 256  # images a task
 MANY = 4_000  # from here on decoding processes pay for their start; threads hold each other up on small images
 MEMORY_SHARE = 0.5  # of the free memory, for decoded images
-
 
 
 class Images(Protocol):
@@ -77,7 +76,7 @@ class ImagesOnDisk:
     def _decode(self, index: int) -> NDArray[np.uint8]:
         try:
             return decode(self.split.items[index], self.form)
-        except UnreadableImage as error:
+        except UnreadableImageError as error:
             raise LenextError(f"{self.split.names[index]} can no longer be read: {error}") from error
 
 
@@ -188,7 +187,7 @@ def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> _Chunk:
             pixels.append(decode(data, form))
         except OSError as error:
             reasons.append(error.strerror or str(error))
-        except UnreadableImage as error:
+        except UnreadableImageError as error:
             reasons.append(str(error))
         else:
             reasons.append("")

@@ -31,9 +31,7 @@ def confusion(judgement: Judgement) -> NDArray[np.int64]:
     from sklearn.metrics import confusion_matrix
 
     classes = judgement.logits.shape[1]
-    table: NDArray[np.int64] = confusion_matrix(
-        judgement.labels, judgement.logits.argmax(1), labels=np.arange(classes)
-    )
+    table: NDArray[np.int64] = confusion_matrix(judgement.labels, judgement.logits.argmax(1), labels=np.arange(classes))
     return table
 
 

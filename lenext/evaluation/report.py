@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lenext.data.decode import UnreadableImage, open_image
+from lenext.data.decode import UnreadableImageError, open_image
 from lenext.data.reading import Reading
 from lenext.evaluation.curves import draw_curves
 from lenext.evaluation.judge import Judgement
@@ -68,7 +68,12 @@ def _shaded(table: Any, class_names: list[str]) -> list[dict[str, Any]]:
         {
             "name": class_names[i],
             "cells": [
-                {"count": int(table[i, j]), "share": round(float(shares[i, j]), 3), "right": i == j, "name": class_names[j]}
+                {
+                    "count": int(table[i, j]),
+                    "share": round(float(shares[i, j]), 3),
+                    "right": i == j,
+                    "name": class_names[j],
+                }
                 for j in range(len(class_names))
             ],
         }
@@ -98,7 +103,7 @@ def _thumbnail(held_out: Reading, index: int) -> str:
     """Return the picture as a data address: the original, made smaller, or what the model saw of it."""
     try:
         image = open_image(held_out.split.items[index])
-    except UnreadableImage:  # gone since it was read
+    except UnreadableImageError:  # gone since it was read
         from PIL import Image
 
         image = Image.fromarray(held_out.images.batch(np.array([index]))[0].squeeze())

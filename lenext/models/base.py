@@ -52,7 +52,8 @@ class ImageClassifier(nn.Module, ABC):
         x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def forward_train(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the logits, and those of auxiliary classifiers, each (N, classes); only training asks for these."""

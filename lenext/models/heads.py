@@ -20,7 +20,8 @@ class Head(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits: (N, C, H, W) -> (N, classes)."""
-        return self.classifier(self.embed(x))
+        logits: Tensor = self.classifier(self.embed(x))
+        return logits
 
 
 class DenseHead(Head):

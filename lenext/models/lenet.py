@@ -103,16 +103,17 @@ C3_INPUTS = (
 class PartialConv2d(nn.Module):
     """A convolution in which each output map sees only some input maps; only those kernels exist."""
 
+    outputs: Tensor
+    channels: Tensor
+
     def __init__(self, inputs: tuple[tuple[int, ...], ...], kernel_size: int) -> None:
         super().__init__()
         pairs = [(out, channel) for out, channels in enumerate(inputs) for channel in channels]
-        self.fan_in = [len(channels) * kernel_size**2 for channels in inputs]
         self.shape = (len(inputs), 1 + max(channel for _, channel in pairs), kernel_size, kernel_size)
         self.weight = nn.Parameter(torch.empty(len(pairs), kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(len(inputs)))
-        outputs, channels = torch.tensor(pairs).T
-        self.register_buffer("outputs", outputs, persistent=False)
-        self.register_buffer("channels", channels, persistent=False)
+        self.register_buffer("outputs", torch.tensor([out for out, _ in pairs]), persistent=False)
+        self.register_buffer("channels", torch.tensor([channel for _, channel in pairs]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C_out, H - k + 1, W - k + 1)"""
@@ -196,9 +197,8 @@ class LeNet1998(ImageClassifier):
                 bound = 2.4 / module.weight[0].numel()
                 module.weight.uniform_(-bound, bound)
             elif isinstance(module, PartialConv2d):
-                for pair, out in enumerate(module.outputs.tolist()):
-                    bound = 2.4 / module.fan_in[out]
-                    module.weight[pair].uniform_(-bound, bound)
+                fan_in = torch.bincount(module.outputs)[module.outputs] * module.weight[0].numel()
+                module.weight.uniform_(-2.4, 2.4).div_(fan_in[:, None, None])
             elif isinstance(module, Subsampling):
                 module.coefficient.uniform_(-2.4 / 4, 2.4 / 4)
 

@@ -67,7 +67,7 @@ def fit(
                 )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            lr, value = schedule.get_last_lr()[0], loss.item()
+            lr, value = float(schedule.get_last_lr()[0]), loss.item()
             step += 1
             if not math.isfinite(value):
                 raise LenextError(
@@ -78,4 +78,3 @@ def fit(
             loss_sum += value * len(batch)
         ended = time.perf_counter()
         yield Epoch(number, step, lr, loss_sum / len(train), began, ended, judge(model, held_out))
-

@@ -54,7 +54,7 @@ def default(train_images: int) -> Recipe:
     epochs = min(max(5, -(-600 // steps_an_epoch)), 100)
     return Recipe(
         name="default",
-        why=f"{train_images:,} training images: {epochs} epochs are {epochs * steps_an_epoch:,} steps",
+        why="AdamW with one cycle, at least 600 steps",
         epochs=epochs,
         batch_size=batch_size,
         optimizer="adamw",
@@ -72,6 +72,7 @@ def sgd(train_images: int) -> Recipe:
     return dataclasses.replace(
         default(train_images),
         name="sgd",
+        why="SGD with Nesterov momentum and a cosine, at least 600 steps",
         optimizer="sgd",
         lr=0.05,
         weight_decay=5e-4,

@@ -34,6 +34,7 @@ from lenext.training.settings import Settings
 from lenext.weights.loading import load_strictly
 
 JUDGING_BATCH = 256
+SHOWN = 10  # skipped files that are told one by one
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ class _Run:
             load_strictly(model, start[0].tensors, where=str(settings.weights))
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         record = _record(settings, recipe, source, data, device)
+        self._announce(recipe, data)
         judgement, state = None, "failed"
         try:
             self.folder.write_record({**record, "state": "running"})
@@ -150,6 +152,8 @@ class _Run:
             state = "finished"
         except (KeyboardInterrupt, Terminated):
             state = "interrupted"
+            kept = f"{self.folder.path} holds epoch {len(self.history)}" if self.history else "no epoch was finished"
+            self.progress.note(f"interrupted: {kept}")
             raise
         finally:
             result = self._result(data, judgement, time.perf_counter() - started) if judgement else None
@@ -162,8 +166,17 @@ class _Run:
 
     def _create(self, source: Source, data: TrainingData) -> ImageClassifier:
         form = data.preprocessing.form
-        return create(
-            self.settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size
+        return create(self.settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size)
+
+    def _announce(self, recipe: Recipe, data: TrainingData) -> None:
+        for path, reason in data.skipped[:SHOWN]:
+            self.progress.note(f"skipped {path}: {reason}")
+        if len(data.skipped) > SHOWN:
+            self.progress.note(f"skipped {len(data.skipped) - SHOWN} more; run.json lists them")
+        images, judged = len(data.train.images), len(data.held_out.images)
+        self.progress.note(
+            f"{recipe.name} recipe ({recipe.why}): {recipe.epochs} epochs of {images:,} images, {recipe.batch_size} a "
+            f"step; judged on {judged:,} images ({data.held_out_split})"
         )
 
     def _epochs(self, model: ImageClassifier, recipe: Recipe, data: TrainingData, device: torch.device) -> Any:
@@ -199,6 +212,7 @@ class _Run:
         }
         self.folder.append_metrics(row)
         self.history.append(row)
+        self.progress.note(f"epoch {epoch.number:>3}  loss {epoch.train_loss:.4f}  top-1 {row['top1']:.2f} %")
         self.instants += [epoch.began, epoch.ended]
         self.steps = epoch.steps
 

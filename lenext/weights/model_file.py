@@ -68,7 +68,9 @@ def read_model_file(path: Path) -> ModelFile:
             metadata = parse_stamped(header[KEY], str(path))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again") from None
+        raise UserError(
+            f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again"
+        ) from None
     missing = [key for key in REQUIRED if key not in metadata]
     if missing:
         raise UserError(f"{path} is damaged: its metadata lacks {', '.join(missing)}")

@@ -1,0 +1,5 @@
+"""`python -m lenext`: the command line."""
+
+from lenext.cli import main
+
+main()

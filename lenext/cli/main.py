@@ -1,0 +1,91 @@
+"""The `lenext` command: which commands there are, and how a mistake is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from lenext.cli.doctor import doctor
+from lenext.cli.evaluate import evaluate
+from lenext.cli.models import models
+from lenext.cli.output import say
+from lenext.cli.predict import predict
+from lenext.cli.train import train
+from lenext.errors import LenextError, Terminated, one_line
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+for command in (models, train, evaluate, predict, doctor):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from lenext import __version__
+
+        print(f"lenext {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lenext(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from; stands anywhere.")] = False,
+) -> None:
+    """Image classification with convolutional networks, from LeNet to ConvNeXt.
+
+    Example: [bold]lenext train photos/ --model lenet5[/bold]
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 2 the user's mistake, 130 interrupted, 143 terminated, 1 else."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app([word for word in words if word != "--debug"], standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:
+        if debug and isinstance(error, Exception):
+            raise
+        code = _tell(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _tell(error: BaseException) -> int:
+    """Print one line that explains the error and return the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, BrokenPipeError):  # who read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, Terminated):
+        say("lenext: terminated")
+        return 143
+    if isinstance(error, KeyboardInterrupt):
+        say("lenext: interrupted")
+        return 130
+    if isinstance(error, LenextError):
+        say(f"lenext: {one_line(error)}")
+        return error.exit_code
+    if isinstance(error, typer.TyperException):
+        say(f"lenext: {' '.join(error.format_message().split())} (--help shows what there is)")
+        return error.exit_code
+    say(f"lenext: {type(error).__name__}: {one_line(error)} (--debug shows where)")
+    return 1

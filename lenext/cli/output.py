@@ -1,0 +1,81 @@
+"""What commands print: JSON or tables on standard output, progress and notes on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+T = TypeVar("T")
+SCHEMA = 1
+WIDTH = 140  # of tables that go to a file or a pipe
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as one JSON value; every object at the top carries the schema number."""
+    from lenext.files import to_json
+
+    rows = [{"schema": SCHEMA, **row} for row in value] if isinstance(value, list) else {"schema": SCHEMA, **value}
+    print(to_json(rows, indent=2))
+
+
+def print_table(table: Table) -> None:
+    """Print a table, as wide as the terminal, or wide enough where there is none."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+
+
+def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """Return an empty table without lines; the columns named in `right` are set flush right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class TerminalProgress:
+    """Bars with speed and time left on standard error; only notes where that is no terminal."""
+
+    def track(self, items: Iterable[T], what: str, total: int, count: Callable[[T], int]) -> Iterator[T]:
+        """Yield `items` while the bar shows how many of `total` images are done."""
+        if not sys.stderr.isatty():
+            yield from items
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+            task = display.add_task(what, total=total, speed="")
+            for item in items:
+                yield item
+                display.update(task, advance=count(item))
+                speed = display.tasks[0].speed
+                display.update(task, speed=f"{speed:,.0f} images/s" if speed else "")
+
+    def note(self, text: str) -> None:
+        """Print a line on standard error."""
+        say(text)

@@ -1,0 +1,73 @@
+"""`lenext predict`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lenext.cli.output import (
+    DeviceOption,
+    JsonOption,
+    TerminalProgress,
+    ThreadsOption,
+    plain_table,
+    print_json,
+    print_table,
+)
+
+
+def predict(
+    target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
+    images: Annotated[list[str], typer.Argument(help="Image files, and folders of them.")],
+    top: Annotated[int, typer.Option(help="How many classes to name for each image.")] = 5,
+    weights: Annotated[str | None, typer.Option(help="A run folder or model file; TARGET is then a name.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Name what is in images.
+
+    Example: [bold]lenext predict runs/lenet5-digits a.png folder/ --top 3[/bold]
+    """
+    from lenext.classifier import expand, load
+    from lenext.device import set_threads
+    from lenext.errors import LenextError, UserError
+
+    set_threads(threads)
+    classifier = load(target, weights=weights, device=device)
+    pictures = [picture for _, picture in expand(images)]
+    if not pictures:
+        raise UserError(f"there is no image in {', '.join(images)}; give files, or folders that hold some")
+    entries: list[dict[str, Any]] = []
+    answers = classifier.predict_each(pictures, top)
+    for entry in TerminalProgress().track(answers, "predicting", len(pictures), lambda _: 1):
+        if strict and "error" in entry:
+            raise LenextError(f"{entry['image']} cannot be read: {entry['error']}")
+        entries.append(entry)
+    if json:
+        print_json(entries)
+    else:
+        _print(entries)
+    if all("error" in entry for entry in entries):
+        raise UserError(f"none of the {len(entries)} images can be read; the first: {entries[0]['error']}")
+
+
+def _print(entries: list[dict[str, Any]]) -> None:
+    most = max(len(entry.get("predictions", ())) for entry in entries)
+    table = plain_table("image", *(f"{rank}." for rank in range(1, most + 1)))
+    for entry in entries:
+        if "error" in entry:
+            table.add_row(_text(entry["image"]), _text(f"cannot be read: {entry['error']}"))
+        else:
+            row = (f"{p['label']}  {100 * p['probability']:.1f} %" for p in entry["predictions"])
+            table.add_row(_text(entry["image"]), *map(_text, row))
+    print_table(table)
+
+
+def _text(value: str) -> Any:
+    """Return the value as it is, square brackets included."""
+    from rich.text import Text
+
+    return Text(value)

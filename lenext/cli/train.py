@@ -1,0 +1,92 @@
+"""`lenext train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, print_json, say
+
+
+def train(
+    data: Annotated[str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, or digits.")],
+    model: Annotated[str, typer.Option(help="An architecture; `lenext models` lists them.")],
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    size: Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")] = None,
+    fit: Annotated[
+        Literal["crop", "pad", "squash"] | None, typer.Option(help="How a photo's shape meets the model's.")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    recipe: Annotated[str, typer.Option(help="How to train: default or sgd.")] = "default",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="A run folder or model file to start from.")] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a model on images and keep everything in a run folder.
+
+    Example: [bold]lenext train photos/ --model lenet5 --epochs 20[/bold]
+    """
+    from dataclasses import asdict
+
+    from lenext.training.run import train as run
+
+    result = run(
+        data,
+        model,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        size=_size(size),
+        fit=fit,
+        channels=channels,
+        seed=seed,
+        recipe=recipe,
+        overrides=_pairs(overrides or []),
+        weights=weights,
+        device=device,
+        threads=threads,
+        out=out,
+        progress=TerminalProgress(),
+    )
+    if json:
+        print_json(asdict(result))
+        return
+    print(
+        f"{result.model}: top-1 {result.top1:.2f} % on {result.images:,} images ({result.split}), loss "
+        f"{result.loss:.4f}; {result.train_images:,} trained on, {result.epochs} epochs, {result.seconds:.1f} s"
+    )
+    print(f"run     {result.run}")
+    print(f"report  {Path(result.run) / 'report.html'}")
+    say(f"next: lenext predict {result.run} IMAGE")
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        sides = [int(part) for part in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise typer.BadParameter(f"{text!r} is not a side or height x width in pixels, such as 64 or 48x64")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    pairs = dict[str, str]()
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"--set {word}: give KEY=VALUE, such as weight_decay=0.05")
+        pairs[key.strip().replace("-", "_")] = value.strip()
+    return pairs
