@@ -15,7 +15,7 @@ from lenext.errors import LenextError, UserError, one_line
 FORMAT = 1
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk, and rename it to `path`.
 
     Where any step fails, whatever stood at `path` is untouched and nothing is left beside it.
@@ -40,12 +40,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, beside and renamed; see `write_atomically`."""
-
-    def write(beside: Path) -> None:
-        # A file name that is no UTF-8 reaches here with lone surrogates.
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-    write_atomically(path, write)
+    # A file name that is no UTF-8 reaches here with lone surrogates.
+    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

@@ -26,10 +26,12 @@ def draw_curves(history: Sequence[dict[str, Any]], held_out_split: str) -> str:
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(10, 3.4), layout="constrained")
         loss, top1 = figure.subplots(1, 2)
-        loss.plot(epochs, [row["train_loss"] for row in history], "o-", color=TRAIN, label="training")
+        loss.plot(*_training_curve(history), color=TRAIN, label="training", linewidth=1.5)
         loss.plot(epochs, [row["loss"] for row in history], "o-", color=HELD_OUT, label=held_out_split)
         loss.set_ylabel("loss (nats)")
         loss.set_ylim(bottom=0)
+        for axes in (loss, top1):
+            axes.set_xlim(0, epochs[-1] + 0.05 * len(epochs))
         top1.plot(epochs, [row["top1"] for row in history], "o-", color=HELD_OUT, label=held_out_split)
         top1.set_ylabel("top-1 (%)")
         for axes in (loss, top1):
@@ -45,3 +47,13 @@ def draw_curves(history: Sequence[dict[str, Any]], held_out_split: str) -> str:
     return re.sub(
         r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
     )
+
+
+def _training_curve(history: Sequence[dict[str, Any]]) -> tuple[list[float], list[float]]:
+    """Return the training loss of each part of each epoch, at the parts' middles."""
+    places, losses = [], []
+    for row in history:
+        parts = row["train_loss_parts"]
+        places += [row["epoch"] - 1 + (k + 0.5) / len(parts) for k in range(len(parts))]
+        losses += parts
+    return places, losses

@@ -25,13 +25,14 @@ class Epoch:
     """What one pass over the training images brought; `steps` counts from the start of training.
 
     `began` and `ended` are the instants, on the performance counter, of its first and last step.
-    `held_out` is the model's answer to the images it does not train on, with the weights it has now.
+    `losses` are the training loss of every step; `held_out` is the model's answer to the images it does not train
+    on, with the weights it has now.
     """
 
     number: int
     steps: int
     lr: float
-    train_loss: float
+    losses: list[float]
     began: float
     ended: float
     held_out: Judgement
@@ -56,7 +57,7 @@ def fit(
     step = 0
     for number in range(1, recipe.epochs + 1):
         model.train()
-        began, loss_sum = time.perf_counter(), 0.0
+        began, losses = time.perf_counter(), []
         batches = train.shuffled(seed=seed, epoch=number)
         for batch in progress.track(batches, f"epoch {number} of {recipe.epochs}", len(train), len):
             logits, auxiliary = model.forward_train(batch.images)
@@ -75,6 +76,6 @@ def fit(
                 )
             optimiser.step()
             schedule.step()
-            loss_sum += value * len(batch)
+            losses.append(value)
         ended = time.perf_counter()
-        yield Epoch(number, step, lr, loss_sum / len(train), began, ended, judge(model, held_out))
+        yield Epoch(number, step, lr, losses, began, ended, judge(model, held_out))

@@ -34,6 +34,7 @@ from lenext.training.settings import Settings
 from lenext.weights.loading import load_strictly
 
 JUDGING_BATCH = 256
+PARTS = 25  # of an epoch, for the curve of the training loss
 SHOWN = 10  # skipped files that are told one by one
 
 
@@ -202,17 +203,19 @@ class _Run:
                 "trained_on": {"location": source.location, "sketch": sketch(data.train.digests.tolist())},
             },
         )
+        steps = len(epoch.losses)
         row = {
             "epoch": epoch.number,
             "steps": epoch.steps,
             "lr": epoch.lr,
-            "train_loss": epoch.train_loss,
+            "train_loss": float(np.mean(epoch.losses)),
+            "train_loss_parts": [float(part.mean()) for part in np.array_split(epoch.losses, min(PARTS, steps))],
             "train_seconds": epoch.ended - epoch.began,
             **epoch.held_out.figures(),
         }
         self.folder.append_metrics(row)
         self.history.append(row)
-        self.progress.note(f"epoch {epoch.number:>3}  loss {epoch.train_loss:.4f}  top-1 {row['top1']:.2f} %")
+        self.progress.note(f"epoch {epoch.number:>3}  loss {row['train_loss']:.4f}  top-1 {row['top1']:.2f} %")
         self.instants += [epoch.began, epoch.ended]
         self.steps = epoch.steps
 

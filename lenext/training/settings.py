@@ -15,6 +15,8 @@ from lenext.models import lookup
 from lenext.training.recipes import make_recipe
 from lenext.weights.model_file import ModelFile, find_model_file, read_model_file
 
+SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an option of their own
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -83,7 +85,7 @@ class Settings:
             height, width = self.size
             words += ["--size", str(height) if height == width else f"{height}x{width}"]
         for key, value in self.overrides.items():
-            words += ["--set", f"{key}={value}"]
+            words += [f"--{key.replace('_', '-')}", str(value)] if key in SHORTCUTS else ["--set", f"{key}={value}"]
         return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from lenext.errors import UserError, one_line
@@ -51,7 +51,7 @@ def write_model_file(path: Path, tensors: Mapping[str, Tensor], metadata: dict[s
     """
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"format": "pt", KEY: to_json(stamped(metadata))}
-    write_atomically(path, lambda beside: save_file(ready, beside, metadata=header))
+    write_atomically(path, lambda beside: beside.write_bytes(save(ready, metadata=header)))
 
 
 def read_model_file(path: Path) -> ModelFile:
