@@ -70,7 +70,7 @@ def lookup(name: str) -> Entry:
     """
     if name in _ENTRIES:
         return _ENTRIES[name]
-    close = difflib.get_close_matches(name.lower(), _ENTRIES, n=4, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), _ENTRIES, n=4, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}?" if close else "see `lenext models`"
     raise UserError(f"no model is called {name!r}; {hint}")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, print_json, say
+from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, elapsed, print_json, say
 
 SHOWN = 10
 
@@ -31,7 +31,7 @@ def evaluate(
 
     Example: [bold]lenext evaluate runs/lenet5-digits digits[/bold]
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from lenext.classifier import load
     from lenext.device import set_threads
@@ -42,6 +42,7 @@ def evaluate(
     result = judge(
         classifier, data, split=split, among_present=among_present, strict=strict, progress=TerminalProgress()
     )
+    result = replace(result, seconds=elapsed())
     if json:
         print_json(asdict(result))
         return

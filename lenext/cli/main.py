@@ -20,6 +20,8 @@ from lenext.cli.predict import predict
 from lenext.cli.train import train
 from lenext.errors import LenextError, Terminated, one_line
 
+INTERRUPTED, TERMINATED = 130, 143
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (models, train, evaluate, predict, doctor):
     app.command()(command)
@@ -57,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = app([word for word in words if word != "--debug"], standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # Typer has caught the KeyboardInterrupt
+            say("lenext: interrupted")
     except BaseException as error:
         if debug and isinstance(error, Exception):
             raise
@@ -77,10 +81,10 @@ def _tell(error: BaseException) -> int:
         return 1
     if isinstance(error, Terminated):
         say("lenext: terminated")
-        return 143
+        return TERMINATED
     if isinstance(error, KeyboardInterrupt):
         say("lenext: interrupted")
-        return 130
+        return INTERRUPTED
     if isinstance(error, LenextError):
         say(f"lenext: {one_line(error)}")
         return error.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -12,12 +13,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 T = TypeVar("T")
+STARTED = time.perf_counter()
 SCHEMA = 1
 WIDTH = 140  # of tables that go to a file or a pipe
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
+
+
+def elapsed() -> float:
+    """Return the seconds since the command began."""
+    return time.perf_counter() - STARTED
 
 
 def print_json(value: Any) -> None:

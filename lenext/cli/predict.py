@@ -51,7 +51,7 @@ def predict(
     else:
         _print(entries)
     if all("error" in entry for entry in entries):
-        raise UserError(f"none of the {len(entries)} images can be read; the first: {entries[0]['error']}")
+        raise UserError(f"no image can be read; {entries[0]['image']}: {entries[0]['error']}")
 
 
 def _print(entries: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, print_json, say
+from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, elapsed, print_json, say
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
 
     Example: [bold]lenext train photos/ --model lenet5 --epochs 20[/bold]
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from lenext.training.run import train as run
 
@@ -58,6 +58,7 @@ def train(
         out=out,
         progress=TerminalProgress(),
     )
+    result = replace(result, seconds=elapsed())
     if json:
         print_json(asdict(result))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 CHUNK = 256  # images a task
 MANY = 4_000  # from here on decoding processes pay for their start; threads hold each other up on small images
 MEMORY_SHARE = 0.5  # of the free memory, for decoded images
+
+# Whoever interrupts the reading knows that tasks were left undone.
+warnings.filterwarnings("ignore", message=".*tasks .*(executed|processed)", module="joblib")
 
 
 class Images(Protocol):

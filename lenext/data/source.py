@@ -57,6 +57,11 @@ class Source:
     class_names: tuple[str, ...]
     splits: Mapping[str, Split]
 
+    def __post_init__(self) -> None:
+        """Put the splits in their usual order."""
+        order = [*dict.fromkeys(SPLIT_NAMES.values()), ALL]
+        object.__setattr__(self, "splits", {name: self.splits[name] for name in sorted(self.splits, key=order.index)})
+
 
 def open_source(location: str | Path) -> Source:
     """Open a source of labelled images; nothing is decoded yet.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from collections.abc import Mapping
@@ -22,10 +23,9 @@ from lenext.data.reading import available_cores
 from lenext.data.source import Source, open_source
 from lenext.data.training_data import TrainingData, read_training_data
 from lenext.device import choose_device, set_threads
-from lenext.errors import Terminated, UserError
+from lenext.errors import LenextError, Terminated, UserError
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import write_report
-from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
 from lenext.training.loop import Epoch, fit
 from lenext.training.recipes import Recipe, make_recipe
@@ -114,113 +114,113 @@ def train(
     folder = RunFolder.create(out, model, str(data))
     try:
         with torch.random.fork_rng():
-            return _Run(settings, folder, progress).execute(started)
+            return _Run(settings, folder, progress, started).execute()
     finally:
         folder.discard_if_empty()
 
 
 class _Run:
-    """One run: `prepare` everything, then train and write after every epoch."""
+    """One run: everything is prepared in the constructor; `execute` trains and writes after every epoch."""
 
-    def __init__(self, settings: Settings, folder: RunFolder, progress: Progress) -> None:
-        self.settings, self.folder, self.progress = settings, folder, progress
-        self.history: list[dict[str, Any]] = []
-        self.instants: list[float] = []  # when each epoch's steps began and ended
-        self.steps = 0
-
-    def execute(self, started: float) -> TrainResult:
-        settings = self.settings
+    def __init__(self, settings: Settings, folder: RunFolder, progress: Progress, started: float) -> None:
+        self.settings, self.folder, self.progress, self.started = settings, folder, progress, started
         set_threads(settings.threads)
-        device = choose_device(settings.device)
+        self.device = choose_device(settings.device)
         start = settings.start()
-        source = open_source(settings.data)
-        data = read_training_data(source, settings.form(), start[1] if start else None, self.progress)
-        recipe = make_recipe(settings.recipe, len(data.train.images), settings.overrides)
+        self.source = open_source(settings.data)
+        self.data = read_training_data(self.source, settings.form(), start[1] if start else None, progress)
+        self.recipe = make_recipe(settings.recipe, len(self.data.train.images), settings.overrides)
         torch.manual_seed(settings.seed)
-        model = self._create(source, data)
+        form = self.data.preprocessing.form
+        classes = self.source.class_names
+        self.model = create(settings.model, classes=len(classes), in_channels=form.channels, size=form.size)
         if start:
-            _require_same_classes(settings, start[0].metadata["class_names"], source.class_names)
-            load_strictly(model, start[0].tensors, where=str(settings.weights))
-        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        record = _record(settings, recipe, source, data, device)
-        self._announce(recipe, data)
-        judgement, state = None, "failed"
+            _require_same_classes(settings, start[0].metadata["class_names"], classes)
+            load_strictly(self.model, start[0].tensors, where=str(settings.weights))
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.record = _record(settings, self.recipe, self.source, self.data, self.device)
+        self.history: list[dict[str, Any]] = []  # of the epochs whose weights were written
+        self.judgement: Judgement | None = None  # of the weights last written
+        self.first_step = self.last_step = 0.0
+
+    def execute(self) -> TrainResult:
+        self._announce()
+        self.folder.write_record({**self.record, "state": "running", "result": None})
+        train = Loader(self.data.train, self.data.preprocessing, batch_size=self.recipe.batch_size, device=self.device)
+        held_out = Loader(self.data.held_out, self.data.preprocessing, batch_size=JUDGING_BATCH, device=self.device)
         try:
-            self.folder.write_record({**record, "state": "running"})
-            for epoch in self._epochs(model, recipe, data, device):
-                judgement = epoch.held_out
-                self._keep(epoch, model, source, data)
-            state = "finished"
-        except (KeyboardInterrupt, Terminated):
-            state = "interrupted"
+            for epoch in fit(self.model, train, held_out, self.recipe, seed=self.settings.seed, progress=self.progress):
+                self._keep(epoch)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt | Terminated)
             kept = f"{self.folder.path} holds epoch {len(self.history)}" if self.history else "no epoch was finished"
-            self.progress.note(f"interrupted: {kept}")
+            self.progress.note(f"{'interrupted' if interrupted else 'stopped'}: {kept}")
+            with contextlib.suppress(LenextError):  # the error that stopped the run is the one to tell
+                self._close("interrupted" if interrupted else "failed")
             raise
-        finally:
-            result = self._result(data, judgement, time.perf_counter() - started) if judgement else None
-            record |= {"state": state, "result": asdict(result) if result else None}
-            self.folder.write_record(record)
-            if judgement:
-                write_report(self.folder.report, record, self.history, judgement, data.held_out)
+        result = self._close("finished")
         assert result is not None
         return result
 
-    def _create(self, source: Source, data: TrainingData) -> ImageClassifier:
-        form = data.preprocessing.form
-        return create(self.settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size)
-
-    def _announce(self, recipe: Recipe, data: TrainingData) -> None:
-        for path, reason in data.skipped[:SHOWN]:
+    def _announce(self) -> None:
+        skipped, recipe = self.data.skipped, self.recipe
+        for path, reason in skipped[:SHOWN]:
             self.progress.note(f"skipped {path}: {reason}")
-        if len(data.skipped) > SHOWN:
-            self.progress.note(f"skipped {len(data.skipped) - SHOWN} more; run.json lists them")
-        images, judged = len(data.train.images), len(data.held_out.images)
+        if len(skipped) > SHOWN:
+            self.progress.note(f"skipped {len(skipped) - SHOWN} more; run.json lists them")
+        images, judged = len(self.data.train.images), len(self.data.held_out.images)
         self.progress.note(
             f"{recipe.name} recipe ({recipe.why}): {recipe.epochs} epochs of {images:,} images, {recipe.batch_size} a "
-            f"step; judged on {judged:,} images ({data.held_out_split})"
+            f"step; judged on {judged:,} images ({self.data.held_out_split})"
         )
 
-    def _epochs(self, model: ImageClassifier, recipe: Recipe, data: TrainingData, device: torch.device) -> Any:
-        train = Loader(data.train, data.preprocessing, batch_size=recipe.batch_size, device=device)
-        held_out = Loader(data.held_out, data.preprocessing, batch_size=JUDGING_BATCH, device=device)
-        return fit(model, train, held_out, recipe, seed=self.settings.seed, progress=self.progress)
-
-    def _keep(self, epoch: Epoch, model: ImageClassifier, source: Source, data: TrainingData) -> None:
+    def _keep(self, epoch: Epoch) -> None:
         """Write the weights with their figures, and a line of metrics."""
-        figures = {"split": data.held_out_split, **epoch.held_out.figures(), "epoch": epoch.number}
-        assert model.spec is not None
+        figures = epoch.held_out.figures()
+        spec, data = self.model.spec, self.data
+        assert spec is not None
         self.folder.write_model(
-            model.state_dict(),
+            self.model.state_dict(),
             {
-                "model": model.spec.name,
-                "classes": model.spec.classes,
-                "in_channels": model.spec.in_channels,
-                "size": list(model.spec.size),
-                "options": model.spec.options,
-                "class_names": list(source.class_names),
+                "model": spec.name,
+                "classes": spec.classes,
+                "in_channels": spec.in_channels,
+                "size": list(spec.size),
+                "options": spec.options,
+                "class_names": list(self.source.class_names),
                 "preprocessing": data.preprocessing.to_json(),
-                "figures": figures,
-                "trained_on": {"location": source.location, "sketch": sketch(data.train.digests.tolist())},
+                "figures": {"split": data.held_out_split, "epoch": epoch.number, **figures},
+                "trained_on": {"location": self.source.location, "sketch": sketch(data.train.digests.tolist())},
             },
         )
-        steps = len(epoch.losses)
+        if not self.history:
+            self.first_step = epoch.began
+        self.judgement, self.last_step = epoch.held_out, epoch.ended
+        parts = np.array_split(epoch.losses, min(PARTS, len(epoch.losses)))
         row = {
             "epoch": epoch.number,
             "steps": epoch.steps,
             "lr": epoch.lr,
             "train_loss": float(np.mean(epoch.losses)),
-            "train_loss_parts": [float(part.mean()) for part in np.array_split(epoch.losses, min(PARTS, steps))],
+            "train_loss_parts": [float(part.mean()) for part in parts],
             "train_seconds": epoch.ended - epoch.began,
-            **epoch.held_out.figures(),
+            **figures,
         }
-        self.folder.append_metrics(row)
         self.history.append(row)
-        self.progress.note(f"epoch {epoch.number:>3}  loss {row['train_loss']:.4f}  top-1 {row['top1']:.2f} %")
-        self.instants += [epoch.began, epoch.ended]
-        self.steps = epoch.steps
+        self.folder.append_metrics(row)
+        self.progress.note(f"epoch {epoch.number:>3}  loss {row['train_loss']:.4f}  top-1 {figures['top1']:.2f} %")
 
-    def _result(self, data: TrainingData, judgement: Judgement, seconds: float) -> TrainResult:
-        in_steps = sum(row["train_seconds"] for row in self.history)
+    def _close(self, state: str) -> TrainResult | None:
+        """Write the record and the report; return the result, or None where no epoch was kept."""
+        result = self._result(self.judgement) if self.judgement else None
+        record = {**self.record, "state": state, "result": asdict(result) if result else None}
+        self.folder.write_record(record)
+        if self.judgement:
+            write_report(self.folder.report, record, self.history, self.judgement, self.data.held_out)
+        return result
+
+    def _result(self, judgement: Judgement) -> TrainResult:
+        images = len(self.data.train.images)
         return TrainResult(
             run=str(self.folder.path),
             model=self.settings.model,
@@ -229,14 +229,14 @@ class _Run:
             top5=judgement.top5,
             loss=judgement.loss,
             images=len(judgement.labels),
-            train_images=len(data.train.images),
-            seconds=seconds,
-            train_seconds=self.instants[-1] - self.instants[0],
-            images_per_second=len(data.train.images) * len(self.history) / in_steps,
-            steps_executed=self.steps,
-            skipped=len(data.skipped),
+            train_images=images,
+            seconds=time.perf_counter() - self.started,
+            train_seconds=self.last_step - self.first_step,
+            images_per_second=images * len(self.history) / sum(row["train_seconds"] for row in self.history),
+            steps_executed=self.history[-1]["steps"],
+            skipped=len(self.data.skipped),
             selected_by="last epoch",
-            split=data.held_out_split,
+            split=self.data.held_out_split,
         )
 
 
