@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lenext.classifier import Classifier, load
-    from lenext.create import create
+    from lenext.creation import create
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import evaluate
     from lenext.models import ImageClassifier, list_models
@@ -25,7 +25,7 @@ _HOME = {
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "UserError": "lenext.errors",
-    "create": "lenext.create",
+    "create": "lenext.creation",
     "evaluate": "lenext.evaluation.evaluate",
     "list_models": "lenext.models",
     "load": "lenext.classifier",

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from lenext.create import create
+from lenext.creation import create
 from lenext.data.decode import UnreadableImageError, decode
 from lenext.data.folder import image_files
 from lenext.data.preprocessing import Preprocessing

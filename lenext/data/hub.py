@@ -15,7 +15,7 @@ from lenext.data.parquet import source_of_tables
 from lenext.data.source import ALL, Source, split_name
 from lenext.errors import UserError, one_line
 
-NAME = re.compile(r"[\w.-]+/[\w.-]+")
+NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 ADVICE = re.compile(r"(,? e\.g\.| Example of usage:) `?load_dataset\(.*")  # how to choose a configuration in Python
 LONGEST_REASON = 300  # characters; the library explains some errors on a page
 
@@ -24,17 +24,18 @@ def open_hub(location: str) -> Source:
     """Open `hub:owner/name`, or `hub:owner/name:configuration`; downloaded once, then read from the cache.
 
     Raises:
-        UserError: the library is missing, or the Hub has no such dataset or cannot be reached.
+        UserError: the library is missing, or the Hub has no such dataset or cannot be reached, or has several
+            configurations under this name.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise UserError(f"{location} needs the datasets library: pip install 'lenext[hub]'") from error
     name, _, configuration = location.removeprefix("hub:").partition(":")
     if not NAME.fullmatch(name):
         raise UserError(f"{location!r} names no dataset of the Hub; write hub:owner/name, as hub:ylecun/mnist")
     if Path(name).is_dir():  # which the library would open instead
         raise UserError(f"{location} could also be the folder {name!r} here; give {name!r}, or work in another folder")
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(f"{location} needs the datasets library: pip install 'lenext[hub]'") from error
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()  # they do not look whether anyone watches
     loaded = _load(name, configuration, location)
@@ -73,7 +74,7 @@ def _outage() -> str | None:
     try:
         get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except Exception as error:  # the network's own, or the library's; any answer of the server means reached
-        return f"{one_line(error)} ({constants.ENDPOINT})"
+        return f"{constants.ENDPOINT}: {one_line(error)}"
     return None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lenext.create import as_size, create
+from lenext.creation import as_size, create
 from lenext.data.decode import Fit
 from lenext.data.holdout import sketch
 from lenext.data.loader import Loader

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lenext.create import as_size, check_size
+from lenext.creation import as_size, check_size
 from lenext.data.decode import FITS, Fit, ImageForm
 from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
