@@ -9,13 +9,12 @@ import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 REPOSITORY = r"/(?P<name>[^/]+/[^/]+)"
 AT_REVISION = r"/(?P<revision>[^/]+)(/(?P<path>.*))?"
-API = re.compile(rf"/api/(?P<kind>datasets|models){REPOSITORY}(/(?P<call>revision|tree|paths-info){AT_REVISION})?$")
+API = re.compile(rf"/api/(?P<kind>datasets|models){REPOSITORY}(/(?P<call>revision|tree){AT_REVISION})?$")
 FILE = re.compile(rf"(/(?P<kind>datasets))?{REPOSITORY}/resolve{AT_REVISION}$")  # a model's address names no kind
 
 
@@ -37,9 +36,7 @@ class HubServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -61,12 +58,8 @@ class Repository:
             return {"type": "directory", "path": self.name_of(path), "oid": self.commit, "size": 0}
         return {"type": "file", "path": self.name_of(path), "oid": etag(path), "size": path.stat().st_size}
 
-    def tree(self, folder: str, recursive: bool) -> list[dict[str, Any]]:
-        below = self.folder / folder
-        return [self.entry(path) for path in sorted(below.rglob("*") if recursive else below.glob("*"))]
-
-    def paths_info(self, names: list[str]) -> list[dict[str, Any]]:
-        return [self.entry(self.folder / name) for name in names if (self.folder / name).exists()]
+    def tree(self, folder: Path, *, recursive: bool) -> list[dict[str, Any]]:
+        return [self.entry(path) for path in sorted(folder.rglob("*") if recursive else folder.glob("*"))]
 
     def info(self, name: str) -> dict[str, Any]:
         siblings = [{"rfilename": self.name_of(path)} for path in self.files]
@@ -79,74 +72,63 @@ def etag(path: Path) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one request; `HubServer` fills in the two attributes."""
+    """Answers the requests of one connection; `HubServer` fills in `root` and `hub`."""
 
     root: Path
     hub: HubServer
+    commit: str  # of the repository that the request is about, once that is found
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 (http.server looks the methods up by these names)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    def do_GET(self) -> None:
+        self.commit = ""
         self.hub.requests.append(f"{self.command} {self.path}")
         address = urlsplit(self.path)
         match = API.match(address.path) or FILE.match(address.path)
         if match is None:
-            self.send_error_code("no such address")
-            return
+            return self.refuse("no such address")
         parts = {key: unquote(value or "") for key, value in match.groupdict().items()}
         folder = self.root / (parts["kind"] or "models") / parts["name"]
         if not folder.is_dir():
-            self.send_error_code("Repository not found", "RepoNotFound", HTTPStatus.UNAUTHORIZED)
-            return
+            return self.refuse("Repository not found", "RepoNotFound", HTTPStatus.UNAUTHORIZED)
         repository = Repository(folder)
         if parts["revision"] not in ("", "main", repository.commit):
-            self.send_error_code("Invalid rev id", "RevisionNotFound")
-        elif "call" not in parts:
-            self.send_file(repository, parts["path"])
-        elif parts["call"] == "tree":
-            recursive = parse_qs(address.query).get("recursive", [""])[0].lower() == "true"
-            self.send_json(repository.tree(parts["path"], recursive))
-        elif parts["call"] == "paths-info":
-            form = body.decode()
-            names = json.loads(form)["paths"] if form.startswith("{") else parse_qs(form).get("paths", [])
-            self.send_json(repository.paths_info(names))
-        else:
-            self.send_json(repository.info(parts["name"]))
+            return self.refuse("Invalid rev id", "RevisionNotFound")
+        self.commit = repository.commit
+        path = folder / parts["path"]
+        if "call" not in parts:
+            return self.send_file(path)
+        if parts["call"] != "tree":
+            return self.send_json(repository.info(parts["name"]))
+        if not path.is_dir():
+            return self.refuse("Entry not found", "EntryNotFound")
+        return self.send_json(repository.tree(path, recursive="recursive=true" in address.query.lower()))
 
     do_HEAD = do_GET  # noqa: N815
-    do_POST = do_GET  # noqa: N815
 
-    def send_file(self, repository: Repository, name: str) -> None:
-        path = repository.folder / name
-        commit = {"X-Repo-Commit": repository.commit}
+    def send_file(self, path: Path) -> None:
+        """Send a file or the range of it that was asked for; a download to break is broken here."""
         if not path.is_file():
-            self.send_error_code("Entry not found", "EntryNotFound", headers=commit)
-            return
+            return self.refuse("Entry not found", "EntryNotFound")
         data, status = path.read_bytes(), HTTPStatus.OK
-        headers = {"ETag": f'"{etag(path)}"', "Accept-Ranges": "bytes"} | commit
+        headers = {"ETag": f'"{etag(path)}"', "Accept-Ranges": "bytes"}
         if wanted := re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range", "")):
             start, stop = int(wanted[1]), min(int(wanted[2] or len(data)) + 1, len(data))
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
             data, status = data[start:stop], HTTPStatus.PARTIAL_CONTENT
-        self.send(data, status, headers)
+        return self.send(data, status, headers)
 
     def send_json(self, value: object) -> None:
         self.send(json.dumps(value).encode(), HTTPStatus.OK, {"Content-Type": "application/json"})
 
-    def send_error_code(
-        self,
-        message: str,
-        code: str = "",
-        status: HTTPStatus = HTTPStatus.NOT_FOUND,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        """Refuse; clients tell what is missing, file, revision or repository, by the code in the headers."""
-        named = {"X-Error-Code": code} if code else {}
-        self.send(b"", status, named | {"X-Error-Message": message} | (headers or {}))
+    def refuse(self, message: str, code: str = "", status: HTTPStatus = HTTPStatus.NOT_FOUND) -> None:
+        """Answer that there is no such thing; clients tell a file from a revision or a repository by the code."""
+        self.send(b"", status, {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {}))
 
     def send(self, data: bytes, status: HTTPStatus, headers: dict[str, str]) -> None:
+        """Send an answer; clients keep files by the commit that comes with it, missing ones included."""
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(data))} | headers).items():
+        commit = {"X-Repo-Commit": self.commit} if self.commit else {}
+        for name, value in (headers | commit | {"Content-Length": str(len(data))}).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

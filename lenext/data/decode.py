@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ SUFFIXES = frozenset(
 RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
 ORIENTATION = 0x0112  # the EXIF tag
+HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)  # how a HEIC file starts
+SLIVER = 16  # how many times longer than the cut an image may grow before it is cut
 
 # Pillow warns of broken metadata and of many pixels; whether the pixels can be had decides here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -78,20 +81,35 @@ def open_image(item: Item, channels: int | None = None) -> Image.Image:
     Raises:
         UnreadableImageError: empty, truncated, or no image.
     """
+    data = file_content(item)
     try:
-        if isinstance(item, Image.Image):
-            image = item
-        elif isinstance(item, np.ndarray):
-            image = Image.fromarray(item)
+        if isinstance(data, Image.Image):
+            image = data
+        elif isinstance(data, np.ndarray):
+            image = Image.fromarray(data[..., 0] if data.shape[2:] == (1,) else data)
         else:
-            image = Image.open(_stream(item), formats=_formats())
+            image = Image.open(io.BytesIO(data), formats=_formats())
         if image.getexif().get(ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
         return _grey_or_rgb(image, channels)
-    except UnreadableImageError:
-        raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
-        raise UnreadableImageError(_reason(error, item)) from error
+        raise UnreadableImageError(_reason(error, data)) from error
+
+
+def file_content(item: Item) -> bytes | NDArray[np.uint8] | Image.Image:
+    """Return the bytes of a file; what is no file comes back as it is.
+
+    Raises:
+        UnreadableImageError: no such file, one that may not be read, or no bytes.
+    """
+    if isinstance(item, Path):
+        try:
+            item = item.read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            raise UnreadableImageError(_reason(error, b"")) from error
+    if isinstance(item, bytes) and not item:
+        raise UnreadableImageError("empty file")
+    return item
 
 
 def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
@@ -115,6 +133,10 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
     # The side that decides the scale is met exactly; the other one is cut down to whole pixels.
     outside = tuple(max(c, int(side * scale + 1e-6)) for c, side in zip(covered, image.size, strict=True))
     left, top = round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+    if outside[0] * outside[1] > SLIVER * covered[0] * covered[1]:  # a few pixels by thousands would fill the memory
+        across, down = image.width / outside[0], image.height / outside[1]
+        box = (left * across, top * down, (left + width) * across, (top + height) * down)
+        return image.resize((width, height), resample, box=box)
     image = _resized(image, (outside[0], outside[1]), resample)
     if image.size == (width, height):
         return image
@@ -131,18 +153,11 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)  # some builds of Pillow lack one or another
 
 
-def _stream(item: Path | bytes) -> io.BytesIO:
-    data = item if isinstance(item, bytes) else item.read_bytes()
-    if not data:
-        raise UnreadableImageError("empty file")
-    return io.BytesIO(data)
-
-
 def _grey_or_rgb(image: Image.Image, channels: int | None) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _eight_bits(image)
     elif image.has_transparency_data:
-        grey = image.mode in ("LA", "La")
+        grey = image.mode in ("1", "L", "LA", "La")
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("L" if grey else "RGB")
@@ -160,17 +175,18 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Return a 16-bit, 32-bit or float image in 8 bits: full scale to full scale."""
     values = np.asarray(image)
     if values.dtype.kind == "f":
-        values = np.nan_to_num(values) * (255 if values.max(initial=0) <= 1 else 1)
+        values = np.nan_to_num(values)
+        values = values * (255 if values.max(initial=0) <= 1 else 1)
     elif image.mode != "I" or values.max(initial=0) > 255:
         values = values / 257  # 65535 -> 255
     return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8))
 
 
-def _reason(error: Exception, item: Item) -> str:
+def _reason(error: Exception, data: bytes | NDArray[np.uint8] | Image.Image) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, UnidentifiedImageError):
-        if isinstance(item, Path) and item.suffix.lower() in (".heic", ".heif"):
+        if isinstance(data, bytes) and HEIC.match(data):
             return "HEIC images cannot be read; save it as JPEG"
         return "not an image"
     if isinstance(error, OSError) and error.strerror:

@@ -36,11 +36,10 @@ def held_out_mask(digests: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDA
     of_class: dict[int, set[int]] = defaultdict(set)
     for value, label in zip(digests.tolist(), labels.tolist(), strict=True):
         of_class[label].add(value)
-    for values in of_class.values():
-        if values <= held:
-            held.remove(max(values))
-        elif not values & held and len(values) > 1:
-            held.add(min(values))
+    # One rule after the other, so that neither the order of the classes nor an image that two of them share can
+    # leave a class without an image to train on.
+    held |= {min(values) for values in of_class.values() if len(values) > 1 and not values & held}
+    held -= {max(values) for values in of_class.values() if values <= held}
     return np.array([value in held for value in digests.tolist()], bool)
 
 

@@ -37,7 +37,7 @@ def open_hub(location: str) -> Source:
     except ImportError as error:
         raise UserError(f"{location} needs the datasets library: pip install 'lenext[hub]'") from error
     if not sys.stderr.isatty():
-        datasets.disable_progress_bars()  # they do not look whether anyone watches
+        datasets.disable_progress_bars()  # which do not ask themselves whether this is a terminal
     loaded = _load(name, configuration, location)
     tables_of: dict[str, list[pa.Table]] = {}
     for split, part in loaded.items():
@@ -56,7 +56,8 @@ def _load(name: str, configuration: str, location: str) -> Mapping[Any, Any]:
     outage = "HF_HUB_OFFLINE is set" if was_offline else _outage()
     datasets.config.HF_HUB_OFFLINE = outage is not None
     try:
-        return datasets.load_dataset(name, configuration or None)  # type: ignore[no-any-return]
+        splits: Mapping[Any, Any] = datasets.load_dataset(name, configuration or None)
+        return splits
     except Exception as error:  # the library raises errors of many kinds, each with its own explanation
         if outage and isinstance(error, ConnectionError):
             raise UserError(f"{location} is not in the cache, and the Hub cannot be reached: {outage}") from error
@@ -68,8 +69,7 @@ def _load(name: str, configuration: str, location: str) -> Mapping[Any, Any]:
 
 def _outage() -> str | None:
     """Return why the Hub cannot be reached, if so. The library would find out too, but tries for half a minute."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)

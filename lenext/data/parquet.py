@@ -56,12 +56,10 @@ def open_parquet_folder(folder: Path) -> Source:
     configurations = set()
     for path in find_parquet(folder):
         shard = SHARD.match(path.stem)
-        name = split_name(shard["split"]) if shard else None
-        configuration = path.parent
-        if name is None and (name := split_name(path.parent.name)):
-            configuration = path.parent.parent
-        configurations.add(configuration)
-        files_of.setdefault(name or ALL, []).append(path)
+        of_folder = split_name(path.parent.name)
+        name = (split_name(shard["split"]) if shard else None) or of_folder or ALL
+        configurations.add(path.parent.parent if of_folder else path.parent)
+        files_of.setdefault(name, []).append(path)
     if len(configurations) > 1:
         listed = ", ".join(sorted(str(path) for path in configurations))
         raise UserError(f"{folder} holds several datasets: {listed}; give one of these")
@@ -101,16 +99,23 @@ def source_of_tables(
     label = next((name for name in LABEL_COLUMNS if name in schema.names), None)
     if label is None:
         raise UserError(f"{location} has no column {LABEL_COLUMNS[0]!r}; it has {', '.join(schema.names)}")
+    for name, table in tables.items():
+        if absent := {image, label} - set(table.column_names):
+            raise UserError(f"{location}: {name} has no column {absent.pop()!r}, as {next(iter(tables))} does")
     labels = {name: _labels(table, label, location) for name, table in tables.items()}
     class_names = list((names_of or {}).get(label, ())) or _class_names(schema, label)
     if not class_names:
         class_names = sorted({str(value) for values in labels.values() for value in values})
         indices = {name: label_indices(map(str, values), class_names) for name, values in labels.items()}
     else:
+        for name, values in labels.items():
+            strange = [value for value in values if not (isinstance(value, int) and 0 <= value < len(class_names))]
+            if strange:
+                raise UserError(
+                    f"{location}: the label {strange[0]!r} of {name} is outside 0 to {len(class_names) - 1}, "
+                    "the numbers of the schema's class names"
+                )
         indices = {name: np.array(values, np.int64) for name, values in labels.items()}
-        for values in indices.values():
-            if len(values) and not 0 <= values.min() <= values.max() < len(class_names):
-                raise UserError(f"{location}: a label is outside the {len(class_names)} class names of its schema")
     splits = {}
     for name, table in tables.items():
         names = [f"{name}[{row}]" for row in range(len(table))]

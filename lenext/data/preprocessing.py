@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lenext.data.decode import FITS, RESAMPLING, ImageForm
@@ -34,7 +36,7 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields in one object of JSON values."""
-        return {**asdict(self.form), "mean": list(self.mean), "std": list(self.std)}
+        return {**dataclasses.asdict(self.form), "mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], where: str) -> Preprocessing:
@@ -48,16 +50,18 @@ class Preprocessing:
                 key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
             }
             mean, std = fields.pop("mean"), fields.pop("std")
-            form = ImageForm(**fields)
+            known = {field.name: fields.pop(field.name) for field in dataclasses.fields(ImageForm)}
+            form = ImageForm(**known, **fields)
             sound = (
                 len(form.size) == 2
-                and min(form.size) >= 1
+                and all(isinstance(side, int) and side >= 1 for side in form.size)
                 and form.channels in (1, 3)
                 and len(mean) == len(std) == form.channels
                 and form.fit in FITS
                 and form.interpolation in RESAMPLING
                 and 0 < form.crop_ratio <= 1
-                and all(deviation > 0 for deviation in std)
+                and all(math.isfinite(value) for value in (*mean, *std))
+                and min(std) > 0
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{where} is damaged: its preprocessing cannot be read ({error})") from error

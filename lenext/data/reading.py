@@ -6,7 +6,6 @@ import dataclasses
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import joblib
@@ -14,7 +13,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from lenext.data.decode import ImageForm, UnreadableImageError, decode
+from lenext.data.decode import ImageForm, UnreadableImageError, decode, file_content
 from lenext.data.holdout import digest
 from lenext.data.source import Split
 from lenext.errors import LenextError
@@ -187,10 +186,8 @@ def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> _Chunk:
     digests, reasons = [], []
     for item in items:
         try:
-            data = item.read_bytes() if isinstance(item, Path) else item
+            data = file_content(item)
             pixels.append(decode(data, form))
-        except OSError as error:
-            reasons.append(error.strerror or str(error))
         except UnreadableImageError as error:
             reasons.append(str(error))
         else:
@@ -200,8 +197,9 @@ def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> _Chunk:
     stacked = np.empty((len(pixels), *form.size, channels), np.uint8)
     for i, image in enumerate(pixels):
         stacked[i] = image
-    wide = stacked.astype(np.int64)
-    sums = np.stack([wide.sum((1, 2)), np.square(wide).sum((1, 2))], -1)  # (N, H, W, C) -> (N, C, 2)
+    totals = stacked.sum((1, 2), dtype=np.int64)
+    squares = np.einsum("nhwc,nhwc->nc", stacked, stacked, dtype=np.int64, casting="safe")  # widens bit by bit
+    sums = np.stack([totals, squares], -1)  # (N, C, 2)
     return _Chunk(stacked if keep else None, sums, digests, reasons)
 
 

@@ -13,6 +13,8 @@ from pyarrow import parquet as pq
 from lenext.data.source import ALL, Source, Split, label_indices, split_name
 from lenext.errors import UserError, one_line
 
+COLUMNS = ("path", "label", "split")
+
 
 def open_table(path: Path) -> Source:
     """Open a table with the columns `path`, `label` and, if it likes, `split`; paths are relative to the table.
@@ -23,15 +25,16 @@ def open_table(path: Path) -> Source:
     table = _read(path)
     from lenext.data.parquet import has_images, open_parquet_files
 
-    if has_images(table.schema):
+    if path.suffix.lower() == ".parquet" and has_images(table.schema):
         return open_parquet_files({ALL: [path]}, str(path))
     for column in ("path", "label"):
         if column not in table.column_names:
             raise UserError(f"{path} has no column {column!r}; it has {', '.join(table.column_names) or 'none'}")
     files, labels = _texts(path, table, "path"), _texts(path, table, "label")
     rows_of: dict[str, list[int]] = {}
-    for row, split in enumerate(_texts(path, table, "split") if "split" in table.column_names else [ALL] * len(files)):
-        name = split if split == ALL else split_name(split)
+    named = _texts(path, table, "split") if "split" in table.column_names else None
+    for row, split in enumerate(named or [ALL] * len(files)):
+        name = split_name(split) if named else ALL
         if name is None:
             raise UserError(f"{path}, row {row + 1}: {split!r} is no split; use train, val or test")
         rows_of.setdefault(name, []).append(row)
@@ -51,21 +54,27 @@ def open_table(path: Path) -> Source:
 
 def _read(path: Path) -> pa.Table:
     kind = path.suffix.lower()
+    if kind not in (".csv", ".tsv", ".parquet"):
+        raise UserError(f"{path} is no data: give a folder, or a table that ends in .csv, .tsv or .parquet")
     try:
-        if kind == ".parquet":
-            return pq.read_table(path)
-        if kind in (".csv", ".tsv"):
-            # Labels such as 007 or NA are names, not numbers or gaps.
-            text = {name: pa.string() for name in ("path", "label", "split")}
-            options = csv.ConvertOptions(column_types=text, strings_can_be_null=False)
-            return csv.read_csv(
-                path,
-                parse_options=csv.ParseOptions(delimiter="\t" if kind == ".tsv" else ","),
-                convert_options=options,
-            )
-    except (pa.ArrowException, OSError) as error:
+        table = pq.read_table(path) if kind == ".parquet" else _read_csv(path, "\t" if kind == ".tsv" else ",")
+        names = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the table {path}: {one_line(error)}") from error
-    raise UserError(f"{path} is no data: give a folder, or a table that ends in .csv, .tsv or .parquet")
+    for column in COLUMNS:
+        if names.count(column) > 1:
+            raise UserError(f"{path} has the column {column!r} {names.count(column)} times; keep one")
+    return table
+
+
+def _read_csv(path: Path, delimiter: str) -> pa.Table:
+    # Labels such as 007 or NA are names, not numbers or gaps.
+    text = {name: pa.string() for name in COLUMNS}
+    return csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(delimiter=delimiter),
+        convert_options=csv.ConvertOptions(column_types=text, strings_can_be_null=False),
+    )
 
 
 def _texts(path: Path, table: pa.Table, column: str) -> list[str]:

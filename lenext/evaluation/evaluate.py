@@ -133,7 +133,7 @@ def _choose(
         there = [*source.splits, *([HELD_OUT] if whole else [])]
         raise UserError(f"{source.location} has no split {asked or HELD_OUT!r}; it has {', '.join(there)}")
     reading = _read(source, whole, classifier, progress)
-    trained_on = classifier.metadata.get("trained_on", {}).get("sketch", [])
+    trained_on = classifier.metadata["trained_on"].get("sketch", [])
     if name is None and whole == ALL and not shares_images(trained_on, reading.digests.tolist()):
         return ALL, reading, reading.skipped
     mask = held_out_mask(reading.digests, reading.labels)

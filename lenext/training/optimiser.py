@@ -10,6 +10,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from lenext.training.recipes import Recipe
 
+SHORTEST_CYCLE = 10  # steps; torch's cycle divides by zero below four, and a cosine does as well for so few
+
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimizer:
     """Return the recipe's optimiser; norms and biases are not decayed."""
@@ -25,8 +27,8 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimizer:
 
 def make_schedule(optimiser: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
     """Return the schedule over `steps` steps: from a rise to `recipe.lr` down to nearly nothing."""
-    if recipe.schedule == "onecycle" and steps > 1:
-        warmup = max(recipe.warmup, 1 / steps)
+    if recipe.schedule == "onecycle" and steps >= SHORTEST_CYCLE:
+        warmup = max(recipe.warmup, 2 / steps)
         return OneCycleLR(optimiser, recipe.lr, total_steps=steps, pct_start=warmup, cycle_momentum=False)
     rise = round(recipe.warmup * steps)
 

@@ -16,7 +16,17 @@ from lenext.files import parse_stamped, stamped, to_json, write_atomically
 
 NAME = "model.safetensors"
 KEY = "lenext"  # the metadata entry that carries our JSON
-REQUIRED = ("model", "classes", "in_channels", "size", "options", "class_names", "preprocessing", "figures")
+REQUIRED = {
+    "model": str,
+    "classes": int,
+    "in_channels": int,
+    "size": list,
+    "options": dict,
+    "class_names": list,
+    "preprocessing": dict,
+    "figures": dict,
+    "trained_on": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -71,9 +81,9 @@ def read_model_file(path: Path) -> ModelFile:
         raise UserError(
             f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again"
         ) from None
-    missing = [key for key in REQUIRED if key not in metadata]
-    if missing:
-        raise UserError(f"{path} is damaged: its metadata lacks {', '.join(missing)}")
+    unusable = [key for key, kind in REQUIRED.items() if not isinstance(metadata.get(key), kind)]
+    if unusable:
+        raise UserError(f"{path} is damaged: its metadata has no usable {', '.join(unusable)}")
     return ModelFile(tensors, metadata)
 
 

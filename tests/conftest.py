@@ -1,0 +1,74 @@
+"""What several tests share: one trained run, and the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lenext
+from lenext.cli import main
+from lenext.training.run import TrainResult
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The value that the command printed."""
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def digits_result(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """LeNet-5, trained on the built-in digits for two epochs: quick, and good enough to tell them apart."""
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    return lenext.train("digits", "lenet5", epochs=2, out=out, seed=1)
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits_result: TrainResult) -> Path:
+    """The run folder of `digits_result`; no test writes to it."""
+    return Path(digits_result.run)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Return a function that runs a command in this process, through the real entry point."""
+
+    def run(*words: str | Path) -> Answer:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(word) for word in words])
+        printed = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return Answer(end.value.code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def process() -> Callable[..., Answer]:
+    """Return a function that runs a command in a process of its own."""
+
+    def run(*words: str | Path, **options: Any) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "lenext", *map(str, words)], capture_output=True, text=True, timeout=120, **options
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lenext.evaluation.judge import Judgement
+from lenext.evaluation.metrics import class_figures, confused_pairs, confusion, worst_mistakes
+
+NAMES = ["cat", "dog", "owl"]
+# Labels and answers: a cat right, two cats as dogs, a dog right, a dog as a cat; no owl, and none answered.
+JUDGED = Judgement(
+    np.array([[4, 0, 0], [0, 1, 0], [0, 5, 0], [0, 2, 0], [3, 0, 0]], np.float32), np.array([0, 0, 0, 1, 1])
+)
+
+
+def test_the_confusion_matrix_counts_class_by_answer() -> None:
+    assert confusion(JUDGED).tolist() == [[1, 2, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_class_figures_by_hand() -> None:
+    cat, dog, owl = class_figures(confusion(JUDGED), NAMES)
+    assert (cat.images, cat.right, cat.taken_for, cat.taken_for_images) == (3, 1, "dog", 2)
+    assert cat.recall == pytest.approx(100 / 3)
+    assert cat.precision == pytest.approx(50)
+    assert (dog.recall, dog.taken_for) == (50, "cat")
+    assert (owl.images, owl.recall, owl.precision, owl.taken_for) == (0, None, None, None)
+
+
+def test_confused_pairs_come_with_the_most_frequent_first() -> None:
+    assert confused_pairs(confusion(JUDGED), NAMES, 5) == [("cat", "dog", 2), ("dog", "cat", 1)]
+    assert confused_pairs(confusion(JUDGED), NAMES, 1) == [("cat", "dog", 2)]
+
+
+def test_worst_mistakes_are_the_surest_wrong_answers() -> None:
+    assert worst_mistakes(JUDGED, 10) == [2, 4, 1]
+    assert worst_mistakes(JUDGED, 1) == [2]

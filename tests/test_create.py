@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lenext
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": 0}, "classes 0 is not a whole number above zero"),
+        ({"classes": 2.0}, "classes 2.0 is not"),
+        ({"classes": True}, "classes True is not"),
+        ({"in_channels": -1}, "in_channels -1 is not"),
+        ({"size": 11}, "image side 11 < 12, the smallest for lenet5"),
+        ({"size": (28, 11)}, "image side 11 < 12"),
+        ({"size": (28,)}, r"size \(28,\) is not a side in pixels"),
+        ({"size": 0}, "size 0 is not a side"),
+        ({"depth": 3}, "lenet5: got an unexpected keyword argument 'depth'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(lenext.UserError, match=message):
+        lenext.create("lenet5", **options)
+
+
+def test_height_and_width_may_differ() -> None:
+    model = lenext.create("lenet5", size=(28, 44))
+    assert model(torch.zeros(1, 1, 28, 44)).shape == (1, 10)
+
+
+def test_weights_come_from_a_run_or_its_model_file(digits_run: Path) -> None:
+    a = lenext.create("lenet5", weights=digits_run)
+    b = lenext.create("lenet5", weights=digits_run / "model.safetensors")
+    c = lenext.load(digits_run).model
+    for name, tensor in a.state_dict().items():
+        assert torch.equal(tensor, b.state_dict()[name])
+        assert torch.equal(tensor, c.state_dict()[name])
+
+
+def test_weights_that_do_not_fit_are_explained(digits_run: Path) -> None:
+    with pytest.raises(lenext.UserError, match=r"head\.classifier\.weight is 10x84, not 3x84"):
+        lenext.create("lenet5", classes=3, weights=digits_run)
+    with pytest.raises(lenext.UserError, match=r"-stages\.1\.pool\.coefficient.* \+head"):
+        lenext.create("lenet5_1998", size=28, weights=digits_run)
+
+
+def test_nothing_is_loaded_where_something_does_not_fit(digits_run: Path) -> None:
+    from lenext.weights.loading import load_strictly
+    from lenext.weights.model_file import read_model_file
+
+    model = lenext.create("lenet5", classes=3)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(lenext.UserError):
+        load_strictly(model, read_model_file(digits_run / "model.safetensors").tensors, where="file")
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
