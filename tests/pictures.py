@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,13 @@ def stripes(seed: int, *, upright: bool, side: int = 40) -> NDArray[np.uint8]:
 
 def png(pixels: NDArray[np.generic]) -> bytes:
     """Return the pixels as the bytes of a PNG file."""
+    return encoded(Image.fromarray(pixels))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """Return the image as the bytes of a file of this kind; the options are those of Pillow's `save`."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -44,12 +50,7 @@ def odd_folder(root: Path) -> tuple[Path, list[str]]:
     upright, lying = root / "upright", root / "lying"
     picture = Image.fromarray(stripes(7, upright=True))
 
-    def jpeg(image: Image.Image) -> bytes:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG")
-        return buffer.getvalue()
-
-    (lying / "truncated.jpg").write_bytes(jpeg(picture)[:400])
+    (lying / "truncated.jpg").write_bytes(encoded(picture, "JPEG")[:400])
     (lying / "empty.png").write_bytes(b"")
     (upright / "text named.jpg").write_text("these are words, not pixels")
     unreadable = ["lying/empty.png", "lying/truncated.jpg", "upright/text named.jpg"]

@@ -198,7 +198,7 @@ def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> _Chunk:
     for i, image in enumerate(pixels):
         stacked[i] = image
     totals = stacked.sum((1, 2), dtype=np.int64)
-    squares = np.einsum("nhwc,nhwc->nc", stacked, stacked, dtype=np.int64, casting="safe")  # widens bit by bit
+    squares = np.einsum("nhwc,nhwc->nc", stacked, stacked, dtype=np.int64, casting="safe")  # makes no wide copy
     sums = np.stack([totals, squares], -1)  # (N, C, 2)
     return _Chunk(stacked if keep else None, sums, digests, reasons)
 
