@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lenext.errors import one_line
+
 if TYPE_CHECKING:
     from lenext.data.source import Item
 
@@ -191,4 +193,4 @@ def _reason(error: Exception, data: bytes | NDArray[np.uint8] | Image.Image) -> 
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return f"cannot be decoded: {one_line(error)}"

@@ -41,9 +41,10 @@ def open_folder(folder: Path) -> Source:
 
 
 def image_files(folder: Path) -> Iterator[Path]:
-    """Yield every image file below `folder`, in plain sort order; hidden files and folders are never data.
+    """Yield every image file below `folder`; hidden files and folders are never data.
 
-    Links to folders are followed, each folder once.
+    The order is plain sort order, the files of a folder before those of its subfolders. Links to folders are
+    followed, each folder once.
     """
     seen: set[tuple[int, int]] = set()
     for root, folders, files in os.walk(folder, followlinks=True):

@@ -46,6 +46,7 @@ def write_report(
     )
     html = environment.get_template("report.html.jinja").render(
         record=record,
+        name=Path(record["data"]["location"]).resolve().name,
         result=record["result"],
         right=int(np.trace(table)),
         curves=draw_curves(history, record["data"]["held_out_split"]),

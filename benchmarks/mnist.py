@@ -1,0 +1,34 @@
+"""Accuracy after one epoch of MNIST from the command line, five seeds.
+
+python benchmarks/mnist.py ../shared/data/mnist
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rounds import machine, spread
+
+SEEDS = 5
+
+
+def main(location: str) -> None:
+    """Train lenet5 and mlp, and print top-1 and the seconds of the whole command."""
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("lenet5", "mlp"):
+            results = []
+            for seed in range(SEEDS):
+                words = ["train", location, "--model", name, "--epochs", "1", "--seed", str(seed), "--json"]
+                command = [sys.executable, "-m", "lenext", *words, "--out", str(Path(folder) / f"{name}-{seed}")]
+                results.append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
+            print(f"{name}: top-1 {spread([result['top1'] for result in results], '%')}")
+            print(f"  whole command {spread([result['seconds'] for result in results], 's', 1)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
