@@ -17,7 +17,7 @@ from lenext.data.source import open_source
 from lenext.files import FORMAT
 from lenext.weights.model_file import KEY, read_model_file
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "model-format-1.safetensors"
+GOLDEN = Path(__file__).parents[1] / "golden" / "run-format-1"
 
 
 def rewritten(source: Path, target: Path, change: Any) -> Path:
@@ -46,9 +46,10 @@ def test_the_file_alone_is_a_target(digits_run: Path, tmp_path: Path) -> None:
     assert lenext.load(alone).predict(image) == lenext.load(digits_run).predict(image)
 
 
-def test_a_file_of_format_1_is_still_read() -> None:
-    """The sample was written by version 0.1.0 and holds an mlp with one output a class for two classes."""
-    classifier = lenext.load(GOLDEN)
+@pytest.mark.parametrize("target", [GOLDEN, GOLDEN / "model.safetensors"])
+def test_a_run_and_a_file_of_format_1_are_still_read(target: Path) -> None:
+    """The sample, of version 0.1.0, is an mlp that tells dark from light."""
+    classifier = lenext.load(target)
     assert classifier.name == "mlp"
     assert classifier.class_names == ("dark", "light")
     dark, light = torch.zeros(1, 8, 8, 1, dtype=torch.uint8), torch.full((1, 8, 8, 1), 255, dtype=torch.uint8)
