@@ -66,10 +66,11 @@ MODES: dict[str, tuple[bytes, object]] = {
     ),
     "colour with alpha": (encoded(of_mode("RGBA", (*RED, 255), (*RED, 0), (*RED, 51))), [RED, WHITE, (255, 204, 204)]),
     "cmyk": (encoded(of_mode("CMYK", (0, 0, 0, 0), (0, 255, 255, 0), (0, 0, 0, 255)), "TIFF"), [WHITE, RED, BLACK]),
-    "sixteen bit": (png(np.array([[0, 257, 32896, 65535]], np.uint16)), [0, 1, 128, 255]),
+    "sixteen bit": (png(np.array([[0, 257, 51_400, 65535]], np.uint16)), [0, 1, 200, 255]),
     "sixteen bit, big-endian": (tiff(np.array([[0, 257, 65535]], ">u2")), [0, 1, 255]),
     "integer of sixteen bits": (tiff(np.array([[0, 257, 65535]], np.int32)), [0, 1, 255]),
     "integer of eight bits": (tiff(np.array([[0, 1, 255]], np.int32)), [0, 1, 255]),
+    "integer just over eight bits": (tiff(np.array([[0, 256]], np.int32)), [0, 1]),
     "integer out of range": (tiff(np.array([[-5, 70_000]], np.int32)), [0, 255]),
     "float from 0 to 1": (tiff(np.array([[0, 0.2, 1]], np.float32)), [0, 51, 255]),
     "float from 0 to 255": (tiff(np.array([[0, 50.6, 255, 300]], np.float32)), [0, 51, 255, 255]),
@@ -230,6 +231,7 @@ def test_pad_shrinks_and_enlarges_to_touch_the_frame() -> None:
 
 def test_pad_keeps_a_line_of_an_image_that_is_far_too_long() -> None:
     assert fit(np.full((1, 1000), 90, np.uint8), (3, 3), "pad") == [[0] * 3, [90] * 3, [0] * 3]
+    assert fit(np.full((1000, 1), 90, np.uint8), (3, 3), "pad") == [[0, 90, 0]] * 3
 
 
 def test_squash_changes_the_aspect_ratio() -> None:
@@ -253,7 +255,7 @@ def test_an_image_of_the_right_size_stays_as_it_is(kind: Fit) -> None:
 @pytest.mark.parametrize(("resize", "crop"), [(256, 224), (32, 32), (40, 33), (303, 288)])
 @pytest.mark.parametrize(
     "size",
-    [(300, 200), (200, 300), (256, 256), (257, 256), (500, 333), (63, 48), (700, 61), (224, 224), (1, 7), (13, 1)],
+    [(300, 200), (200, 300), (256, 256), (257, 256), (500, 333), (49, 98), (700, 61), (224, 224), (1, 7), (13, 1)],
     ids=str,
 )
 def test_crop_agrees_with_torchvision(size: tuple[int, int], resize: int, crop: int) -> None:

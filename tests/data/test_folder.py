@@ -108,6 +108,12 @@ def test_order_is_plain_sort_order(tmp_path: Path) -> None:
     assert [name for _, name in contents(source)["all"]] == ["10/1.png", "9/10.png", "9/2.png", "9/B.png", "9/a.png"]
 
 
+def test_folders_below_a_class_are_in_plain_sort_order_too(tmp_path: Path) -> None:
+    names = [f"a/{i}/1.png" for i in range(20)]
+    source = open_source(fill(tmp_path, "b/1.png", *names))
+    assert [name for _, name in contents(source)["all"]] == [*sorted(names), "b/1.png"]
+
+
 def test_names_may_hold_anything(tmp_path: Path) -> None:
     names = ["Größe 大/my picture (1).png", "Größe 大/[x] 'y' \"z\", 50%.png", "ärger/ümlaut.png"]
     source = open_source(fill(tmp_path, *names))

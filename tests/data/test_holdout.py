@@ -125,7 +125,14 @@ def test_a_digest_depends_on_the_bytes_alone(data: bytes, folder: Path) -> None:
 
 
 def test_digests_differ_where_bytes_do() -> None:
-    items: list[bytes | NDArray[np.uint8]] = [b"", b"a", b"b", b"aa", np.zeros((2, 2), np.uint8), np.zeros((3, 2), np.uint8)]
+    items: list[bytes | NDArray[np.uint8]] = [
+        b"",
+        b"a",
+        b"b",
+        b"aa",
+        np.zeros((2, 2), np.uint8),
+        np.zeros((3, 2), np.uint8),
+    ]
     assert len({digest(item) for item in items}) == len(items)
 
 

@@ -213,7 +213,7 @@ def test_rows_without_an_image_are_skipped(tmp_path: Path) -> None:
     assert read_split(source.splits["train"], FORM, what="").skipped == [("train[0]", "empty file")]
 
 
-@pytest.mark.skipif(not SHARED_DATA.parent.is_dir(), reason="the shared data are not beside the repository")
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the shared data are not beside the repository")
 def test_mnist_opens_whole() -> None:
     source = open_source(SHARED_DATA / "mnist")
     assert source.class_names == tuple("0123456789")
