@@ -12,9 +12,16 @@ from scipy.stats import bootstrap
 
 
 def alternate(first: Callable[[], float], second: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:
-    """Run the two in turn, after one round that does not count; each returns its own figure."""
-    pairs = [(first(), second()) for _ in range(rounds + 1)][1:]
-    return [a for a, _ in pairs], [b for _, b in pairs]
+    """Run the two in turn, each first in every other round, after one that does not count; each returns a figure."""
+    ours, theirs = [], []
+    for number in range(rounds + 1):
+        if number % 2:
+            a, b = first(), second()
+        else:
+            b, a = second(), first()
+        ours.append(a)
+        theirs.append(b)
+    return ours[1:], theirs[1:]
 
 
 def median_ratio(first: list[float], second: list[float]) -> str:

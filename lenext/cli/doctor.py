@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import platform
 import re
-import tempfile
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,11 @@ def doctor(json: JsonOption = False) -> None:
 
     Example: [bold]lenext doctor --json[/bold]
     """
+    import importlib.util
+    import platform
+    import tempfile
+    from importlib.metadata import version
+
     import torch
 
     from lenext.data.reading import available_cores
@@ -56,6 +57,8 @@ def doctor(json: JsonOption = False) -> None:
 
 def _packages() -> dict[str, str | None]:
     """Return the version of every package that lenext cannot do without; None where it is missing."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
     found: dict[str, str | None] = {}
     for requirement in requires("lenext") or []:
         if "extra ==" in requirement:
@@ -69,6 +72,8 @@ def _packages() -> dict[str, str | None]:
 
 
 def _is_writable(folder: Path) -> bool:
+    import tempfile
+
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".lenext-doctor-")
     except OSError:
