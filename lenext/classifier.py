@@ -20,6 +20,7 @@ from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import available_cores
 from lenext.device import choose_device
 from lenext.errors import LenextError, UserError
+from lenext.files import is_folder
 from lenext.models import ImageClassifier, lookup
 from lenext.weights.loading import load_strictly
 from lenext.weights.model_file import find_model_file, read_model_file
@@ -141,7 +142,7 @@ def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
     for number, picture in enumerate(images):
         if not isinstance(picture, str | Path):
             yield f"image {number}", picture
-        elif not Path(picture).is_dir():
+        elif not is_folder(picture):
             yield str(picture), picture
         else:
             try:

@@ -15,6 +15,16 @@ from lenext.errors import LenextError, UserError, one_line
 FORMAT = 1
 
 
+def exists(path: str | Path) -> bool:
+    """Say whether something is there; a name that no file can have is not there, where Path.exists would raise."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_folder(path: str | Path) -> bool:
+    """Say whether a folder is there; see `exists`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk, and rename it to `path`.
 

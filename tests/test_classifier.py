@@ -92,6 +92,13 @@ def test_what_is_no_picture_is_an_error_of_its_entry(classifier: lenext.Classifi
         classifier.predict(EXAMPLES, top=0)
 
 
+@pytest.mark.parametrize("name", ["", "a" * 5000, "nul\0byte", "nothing"])
+def test_names_that_lead_nowhere(classifier: lenext.Classifier, name: str) -> None:
+    with pytest.raises(lenext.UserError, match="there is no"):
+        lenext.load(name)
+    assert "error" in classifier.predict(name)[0]
+
+
 def test_weights_must_be_of_the_model_named(digits_run: Path) -> None:
     assert lenext.load("lenet5", weights=digits_run).name == "lenet5"
     with pytest.raises(lenext.UserError, match="holds a lenet5, not a mlp"):

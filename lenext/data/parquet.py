@@ -16,6 +16,7 @@ from lenext.data.source import ALL, Source, Split, label_indices, split_name
 from lenext.errors import UserError, one_line
 
 LABEL_COLUMNS = ("label", "labels", "fine_label")
+UNLABELLED = -1  # what the Hub puts where the labels of a test split are kept secret; such a split is left out
 SHARD = re.compile(r"(?P<split>[A-Za-z]+)(-\d+-of-\d+.*)?$")
 
 
@@ -103,6 +104,9 @@ def source_of_tables(
         if absent := {image, label} - set(table.column_names):
             raise UserError(f"{location}: {name} has no column {absent.pop()!r}, as {next(iter(tables))} does")
     labels = {name: _labels(table, label, location) for name, table in tables.items()}
+    labels = {name: values for name, values in labels.items() if not values or set(values) != {UNLABELLED}}
+    if not labels:
+        raise UserError(f"{location} has no labels: all are {UNLABELLED}")
     class_names = list((names_of or {}).get(label, ())) or _class_names(schema, label)
     if not class_names:
         class_names = sorted({str(value) for values in labels.values() for value in values})
@@ -117,9 +121,9 @@ def source_of_tables(
                 )
         indices = {name: np.array(values, np.int64) for name, values in labels.items()}
     splits = {}
-    for name, table in tables.items():
-        names = [f"{name}[{row}]" for row in range(len(table))]
-        splits[name] = Split(EncodedColumn(table[image]), indices[name], names)
+    for name in labels:
+        names = [f"{name}[{row}]" for row in range(len(tables[name]))]
+        splits[name] = Split(EncodedColumn(tables[name][image]), indices[name], names)
     return Source(location, tuple(class_names), splits)
 
 

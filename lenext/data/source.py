@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.errors import UserError
+from lenext.files import exists, is_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,9 +86,9 @@ def open_source(location: str | Path) -> Source:
 
         return open_hub(text)
     path = Path(location).expanduser()
-    if not path.exists():
+    if not text or not exists(path):
         raise UserError(f"there is no data at {text!r}; {_nearby(path)}")
-    if path.is_file():
+    if not is_folder(path):
         from lenext.data.table import open_table
 
         return open_table(path)

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lenext.errors import UserError, one_line
-from lenext.files import parse_stamped, stamped, to_json, write_atomically
+from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, write_atomically
 
 NAME = "model.safetensors"
 KEY = "lenext"  # the metadata entry that carries our JSON
@@ -44,10 +44,10 @@ def find_model_file(target: str | Path) -> Path:
         UserError: nothing there, not such a file, or a run folder that is not complete.
     """
     path = Path(target)
-    if path.is_dir():
+    if not str(target) or not exists(path):
+        raise UserError(f"there is no {str(target)!r}; give a run folder or a .safetensors file that lenext wrote")
+    if is_folder(path):
         return _in_run_folder(path)
-    if not path.exists():
-        raise UserError(f"there is no {target}; give a run folder or a .safetensors file that lenext wrote")
     if path.suffix != ".safetensors":
         raise UserError(f"{target} is not a run folder or a .safetensors file that lenext wrote")
     return path

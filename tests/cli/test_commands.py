@@ -137,8 +137,8 @@ def test_doctor(command: Command) -> None:
         (["train", "digits", "--model", "lenet5", "--set", "lr"], "--set lr: give KEY=VALUE"),
         (["train", "digits", "--model", "lenet5", "--set", "wings=2"], "a recipe has no 'wings'"),
         (["train", "nowhere", "--model", "lenet5"], "there is no data at 'nowhere'"),
-        (["evaluate", "nowhere", "digits"], "there is no nowhere; give a run folder"),
-        (["predict", "nowhere", "a.png"], "there is no nowhere; give a run folder"),
+        (["evaluate", "nowhere", "digits"], "there is no 'nowhere'; give a run folder"),
+        (["predict", "nowhere", "a.png"], "there is no 'nowhere'; give a run folder"),
         (["trian"], "Did you mean 'train'?"),
         (["train", "--colour"], "No such option"),
     ],
@@ -169,5 +169,5 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
     from lenext.cli import main
 
     for words in (["--debug", "evaluate", "nowhere", "digits"], ["evaluate", "nowhere", "digits", "--debug"]):
-        with pytest.raises(lenext.UserError, match="there is no nowhere"):
+        with pytest.raises(lenext.UserError, match="there is no 'nowhere'"):
             main(words)

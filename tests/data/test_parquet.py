@@ -138,9 +138,9 @@ def test_several_configurations_are_listed(layout: str, tmp_path: Path) -> None:
     assert labels_of(open_source(tmp_path / "small")) == {"train": [0, 1]}
 
 
-@pytest.mark.parametrize("label", [3, -1, 1.5, "ant"])
-def test_a_label_without_a_name_is_refused(label: Any, tmp_path: Path) -> None:
-    write(tmp_path, {"train.parquet": table([0, 1]), "test.parquet": table([label])})
+@pytest.mark.parametrize(("labels", "label"), [([3], 3), ([0, -1], -1), ([1.5], 1.5), (["ant"], "ant")])
+def test_a_label_without_a_name_is_refused(labels: list[Any], label: Any, tmp_path: Path) -> None:
+    write(tmp_path, {"train.parquet": table([0, 1]), "test.parquet": table(labels)})
     assert f"the label {label!r} of test is outside 0 to 2" in refused(tmp_path)
 
 
@@ -222,3 +222,11 @@ def test_mnist_opens_whole() -> None:
     first = read_split(source.splits["test"].take(np.arange(100)), ImageForm(size=(28, 28)), what="")
     assert first.skipped == []
     assert first.images.batch(np.arange(100)).shape == (100, 28, 28, 1)
+
+
+def test_a_split_whose_labels_are_secret_is_left_out(tmp_path: Path) -> None:
+    pq.write_table(table([0, 1]), tmp_path / "train.parquet")
+    pq.write_table(table([-1, -1]), tmp_path / "test.parquet")
+    assert set(open_source(tmp_path).splits) == {"train"}
+    with pytest.raises(UserError, match="has no labels: all are -1"):
+        open_source(tmp_path / "test.parquet")

@@ -26,6 +26,12 @@ def test_a_location_like_no_other_gets_the_kinds_of_source(name: str, tmp_path: 
         open_source(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["", "a" * 5000, "nul\0byte", "-"])
+def test_a_name_that_nothing_can_have_is_not_there(name: str) -> None:
+    with pytest.raises(UserError, match="there is no data at"):
+        open_source(name)
+
+
 def test_the_home_folder_may_be_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     class_folder(tmp_path / "photos", images=1)

@@ -148,7 +148,7 @@ def test_weights_of_other_classes_or_form_are_refused(photos: Path, digits_run: 
         ({"recipe": "best"}, "no recipe is called 'best'"),
         ({"epochs": 0}, "epochs 0 cannot be"),
         ({"overrides": {"wings": 2}}, "a recipe has no 'wings'"),
-        ({"weights": "nowhere"}, "there is no nowhere"),
+        ({"weights": "nowhere"}, "there is no 'nowhere'"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(tmp_path: Path, options: dict[str, Any], message: str) -> None:
