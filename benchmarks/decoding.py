@@ -16,8 +16,9 @@ from PIL import Image
 from rounds import alternate, machine, median_ratio, spread
 
 from lenext.data.decode import ImageForm
+from lenext.data.opening import open_source
 from lenext.data.reading import read_split
-from lenext.data.source import Split, open_source
+from lenext.data.source import Split
 
 ROUNDS = 5
 

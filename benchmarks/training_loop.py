@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 import lenext
 from lenext.data.decode import ImageForm
 from lenext.data.loader import Loader
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 from lenext.data.training_data import TrainingData, read_training_data
 from lenext.training.loop import fit
 from lenext.training.optimiser import make_optimiser, make_schedule

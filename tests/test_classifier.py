@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import lenext
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "digits"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,21 @@ def test_imports_point_one_way(path: Path) -> None:
     assert part in LEVEL, f"{part} has no layer: say in LAYERS what it may import"
     for other in imports(path) - {part}:
         assert LEVEL[other] < LEVEL[part], f"{part} imports {other}"
+
+
+def modules_imported(path: Path) -> set[Path]:
+    """Return the files of lenext that a file imports names from."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lenext."):
+            base = PACKAGE.parent.joinpath(*str(node.module).split("."))
+            inside = [base / f"{name.name}.py" for name in node.names]
+            found |= {file for file in (base.with_suffix(".py"), base / "__init__.py", *inside) if file.exists()}
+    return found - {path}
+
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    TopologicalSorter({path: modules_imported(path) for path in MODULES}).prepare()  # raises CycleError
 
 
 def test_the_registry_imports_no_model() -> None:

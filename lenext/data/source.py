@@ -1,8 +1,7 @@
-"""`open_source`: one function that opens any source of labelled images."""
+"""What every source of labelled images becomes: splits of images with labels, and class names."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-from lenext.errors import UserError
-from lenext.files import exists, is_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,43 +60,6 @@ class Source:
         object.__setattr__(self, "splits", {name: self.splits[name] for name in sorted(self.splits, key=order.index)})
 
 
-def open_source(location: str | Path) -> Source:
-    """Open a source of labelled images; nothing is decoded yet.
-
-        source = open_source("photos/")
-        source.class_names, source.splits["train"].labels
-
-    `location` is `digits`, `hub:owner/name`, a folder of class folders (with or without `train`, `val` and
-    `test`), a folder in the Hub's parquet layout, or a CSV or parquet table of path, label and split.
-
-    Raises:
-        UserError: nothing there, or no labelled images in it.
-    """
-    text = str(location)
-    if text == "digits":
-        from lenext.data.digits import open_digits
-
-        return open_digits()
-    if text.startswith("hub:"):
-        from lenext.data.hub import open_hub
-
-        return open_hub(text)
-    path = Path(location).expanduser()
-    if not text or not exists(path):
-        raise UserError(f"there is no data at {text!r}; {_nearby(path)}")
-    if not is_folder(path):
-        from lenext.data.table import open_table
-
-        return open_table(path)
-    from lenext.data.parquet import find_parquet, open_parquet_folder
-
-    if find_parquet(path):
-        return open_parquet_folder(path)
-    from lenext.data.folder import open_folder
-
-    return open_folder(path)
-
-
 def split_name(name: str) -> str | None:
     """Return lenext's name for a split that a source calls `name`, or None where that names no split."""
     return SPLIT_NAMES.get(name.lower())
@@ -110,13 +69,3 @@ def label_indices(labels: Iterable[str], class_names: Sequence[str]) -> NDArray[
     """Return each label's index in `class_names`."""
     index = {name: i for i, name in enumerate(class_names)}
     return np.array([index[label] for label in labels], np.int64)
-
-
-def _nearby(path: Path) -> str:
-    """Return what to do instead: a name like it in the nearest folder that is there, or the kinds of source."""
-    folder = next((parent for parent in path.parents if parent.is_dir()), None)
-    if folder is not None and folder == path.parent:
-        close = difflib.get_close_matches(path.name, (entry.name for entry in folder.iterdir()), n=3)
-        if close:
-            return f"did you mean {' or '.join(str(folder / name) for name in close)}?"
-    return "give a folder of class folders, a CSV or parquet table, hub:owner/name, or digits"

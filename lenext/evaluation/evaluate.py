@@ -12,8 +12,9 @@ import numpy as np
 from lenext.classifier import Classifier, load
 from lenext.data.holdout import held_out_mask, shares_images
 from lenext.data.loader import Loader
+from lenext.data.opening import open_source
 from lenext.data.reading import Reading, read_split
-from lenext.data.source import ALL, HELD_OUT, Source, open_source, split_name
+from lenext.data.source import ALL, HELD_OUT, Source, split_name
 from lenext.errors import LenextError, UserError
 from lenext.evaluation.judge import Judgement, judge
 from lenext.progress import SILENT, Progress

@@ -19,8 +19,9 @@ from lenext.creation import as_size, create
 from lenext.data.decode import Fit
 from lenext.data.holdout import sketch
 from lenext.data.loader import Loader
+from lenext.data.opening import open_source
 from lenext.data.reading import available_cores
-from lenext.data.source import Source, open_source
+from lenext.data.source import Source
 from lenext.data.training_data import TrainingData, read_training_data
 from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
@@ -87,7 +88,7 @@ def train(
         result = lenext.train("photos/", "lenet5", epochs=5)
         print(result.top1, result.run)
 
-    `data` is any source that `lenext.data.source.open_source` opens. `recipe` names a recipe, whose values
+    `data` is any source that `lenext.data.opening.open_source` opens. `recipe` names a recipe, whose values
     `epochs`, `batch_size`, `lr` and `overrides` replace. `fit` says how a photo's shape meets the model's:
     `crop`, `pad` or `squash`; `channels` is 1 or 3, or what the images have. `out` is the run folder, a new one
     below `runs/` where it is None.

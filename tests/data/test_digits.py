@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 
 
 def test_the_built_in_digits_are_whole() -> None:

@@ -8,7 +8,8 @@ import pytest
 from pictures import class_folder
 
 from lenext.data.folder import image_files
-from lenext.data.source import Source, open_source
+from lenext.data.opening import open_source
+from lenext.data.source import Source
 from lenext.errors import UserError
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pictures import png
 from pyarrow import parquet as pq
 
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 from lenext.errors import UserError
 
 CLASS_NAMES = ["square", "circle", "triangle"]  # in no alphabetical order, so that sorting them would show
@@ -30,7 +30,7 @@ TRAIN, TEST = [0, 1, 2, 2, 1], [2, 0, 1]
 OPEN = """
 import json, sys
 from lenext.data.decode import ImageForm, decode
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 from lenext.errors import UserError
 try:
     source = open_source(sys.argv[1])

@@ -16,9 +16,10 @@ from pictures import class_folder
 from lenext.data import reading as reading_module
 from lenext.data.decode import ImageForm
 from lenext.data.loader import Batch, Loader
+from lenext.data.opening import open_source
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import ImagesOnDisk, Reading, read_split
-from lenext.data.source import Split, open_source
+from lenext.data.source import Split
 
 CPU = torch.device("cpu")
 PLAIN = Preprocessing(ImageForm(size=(2, 3), channels=1), mean=(0.0,), std=(1 / 255,))  # leaves 0 to 255 as they are

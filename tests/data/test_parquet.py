@@ -15,8 +15,9 @@ from PIL import Image
 from pyarrow import parquet as pq
 
 from lenext.data.decode import ImageForm
+from lenext.data.opening import open_source
 from lenext.data.reading import read_split
-from lenext.data.source import Source, open_source
+from lenext.data.source import Source
 from lenext.errors import UserError
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"

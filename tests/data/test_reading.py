@@ -18,8 +18,9 @@ from PIL import Image
 from lenext.data import reading as reading_module
 from lenext.data.decode import ImageForm
 from lenext.data.holdout import digest
+from lenext.data.opening import open_source
 from lenext.data.reading import ImagesInMemory, ImagesOnDisk, Reading, read_split
-from lenext.data.source import Split, open_source
+from lenext.data.source import Split
 from lenext.errors import LenextError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pictures import class_folder, png, stripes
 
-from lenext.data.source import Source, Split, open_source
+from lenext.data.opening import open_source
+from lenext.data.source import Source, Split
 from lenext.errors import UserError
 
 

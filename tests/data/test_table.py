@@ -11,8 +11,9 @@ from pictures import class_folder, png, stripes
 from pyarrow import parquet as pq
 
 from lenext.data.decode import ImageForm
+from lenext.data.opening import open_source
 from lenext.data.reading import read_split
-from lenext.data.source import Source, open_source
+from lenext.data.source import Source
 from lenext.errors import UserError
 
 Rows = dict[str, list[tuple[str, str]]]

@@ -10,7 +10,7 @@ from pictures import class_folder, odd_folder, stripes
 from PIL import Image
 
 import lenext
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 from lenext.errors import LenextError
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import lenext
 from lenext.data.decode import ImageForm
 from lenext.data.loader import Loader
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 from lenext.data.training_data import TrainingData, read_training_data
 from lenext.errors import LenextError
 from lenext.models import ImageClassifier

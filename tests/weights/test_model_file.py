@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import lenext
-from lenext.data.source import open_source
+from lenext.data.opening import open_source
 from lenext.files import FORMAT
 from lenext.weights.model_file import KEY, read_model_file
 

@@ -1,0 +1,57 @@
+"""`open_source`: one function that opens any source of labelled images."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from lenext.data.source import Source
+from lenext.errors import UserError
+from lenext.files import exists, is_folder
+
+
+def open_source(location: str | Path) -> Source:
+    """Open a source of labelled images; nothing is decoded yet.
+
+        source = open_source("photos/")
+        source.class_names, source.splits["train"].labels
+
+    `location` is `digits`, `hub:owner/name`, a folder of class folders (with or without `train`, `val` and
+    `test`), a folder in the Hub's parquet layout, or a CSV or parquet table of path, label and split.
+
+    Raises:
+        UserError: nothing there, or no labelled images in it.
+    """
+    text = str(location)
+    if text == "digits":
+        from lenext.data.digits import open_digits
+
+        return open_digits()
+    if text.startswith("hub:"):
+        from lenext.data.hub import open_hub
+
+        return open_hub(text)
+    path = Path(location).expanduser()
+    if not text or not exists(path):
+        raise UserError(f"there is no data at {text!r}; {_nearby(path)}")
+    if not is_folder(path):
+        from lenext.data.table import open_table
+
+        return open_table(path)
+    from lenext.data.parquet import find_parquet, open_parquet_folder
+
+    if find_parquet(path):
+        return open_parquet_folder(path)
+    from lenext.data.folder import open_folder
+
+    return open_folder(path)
+
+
+def _nearby(path: Path) -> str:
+    """Return what to do instead: a name like it in the nearest folder that is there, or the kinds of source."""
+    folder = next((parent for parent in path.parents if parent.is_dir()), None)
+    if folder is not None and folder == path.parent:
+        close = difflib.get_close_matches(path.name, (entry.name for entry in folder.iterdir()), n=3)
+        if close:
+            return f"did you mean {' or '.join(str(folder / name) for name in close)}?"
+    return "give a folder of class folders, a CSV or parquet table, hub:owner/name, or digits"
