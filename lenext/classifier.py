@@ -19,7 +19,7 @@ from lenext.data.folder import image_files
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import available_cores
 from lenext.device import choose_device
-from lenext.errors import LenextError, UserError
+from lenext.errors import LenextError, UserError, one_line
 from lenext.files import is_folder
 from lenext.models import ImageClassifier, lookup
 from lenext.weights.loading import load_strictly
@@ -37,13 +37,15 @@ class Classifier:
         classifier = lenext.load("runs/lenet5-digits")
         classifier.predict("a.png", top=3)[0]["predictions"][0]["label"]
 
-    `metadata` is what the file says of the weights: figures, on which split, of which data.
+    `metadata` is what the file says of the weights: figures, on which split, of which data. `trained_on` are the
+    digests of the images that they were trained on.
     """
 
     model: ImageClassifier
     preprocessing: Preprocessing
     class_names: tuple[str, ...]
     metadata: dict[str, Any]
+    trained_on: NDArray[np.uint64]
     device: torch.device
 
     @property
@@ -84,6 +86,8 @@ class Classifier:
         """uint8 (N, H, W, C) as the preprocessing gives it -> probabilities (N, classes)."""
         images = self.preprocessing.normalise(torch.from_numpy(pixels).to(self.device))
         logits: torch.Tensor = self.model(images)
+        if not logits.isfinite().all():
+            raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")
         return logits.float().softmax(1).cpu()
 
     def _decode(self, picture: Picture) -> NDArray[np.uint8] | str:
@@ -121,16 +125,18 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
             size=tuple(metadata["size"]),
             **metadata["options"],
         )
-    except (UserError, TypeError) as error:
-        raise UserError(f"{path} names a model that cannot be built: {error}") from error
+    except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
+        raise UserError(f"{path} names a model that cannot be built: {one_line(error)}") from error
     load_strictly(model, file.tensors, where=str(path))
     preprocessing = Preprocessing.from_json(metadata["preprocessing"], str(path))
+    if (list(preprocessing.form.size), preprocessing.form.channels) != (metadata["size"], metadata["in_channels"]):
+        raise UserError(f"{path} is damaged: its preprocessing makes images that its model does not take")
     class_names = tuple(str(name) for name in metadata["class_names"])
     if len(class_names) != metadata["classes"]:
         raise UserError(f"{path} is damaged: {len(class_names)} class names for {metadata['classes']} classes")
     place = choose_device(device)
     model.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Classifier(model, preprocessing, class_names, metadata, place)
+    return Classifier(model, preprocessing, class_names, metadata, file.trained_on, place)
 
 
 def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:

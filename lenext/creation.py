@@ -49,8 +49,14 @@ def create(
     model.spec = Spec(name, classes, in_channels, sides, options)
     if weights is not None:
         path = find_model_file(weights)
-        load_strictly(model, read_model_file(path).tensors, where=str(path))
+        file = read_model_file(path)
+        if file.metadata["model"] != name:
+            raise UserError(f"{path} holds a {file.metadata['model']}, not a {name}")
+        load_strictly(model, file.tensors, where=str(path))
     return model
+
+
+LARGEST_SIDE = 16_384  # pixels; more is a slip of the finger
 
 
 def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
@@ -62,6 +68,8 @@ def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or any(not isinstance(side, int) or isinstance(side, bool) or side < 1 for side in sides):
         raise UserError(f"size {size!r} is not a side in pixels, or a height and a width; give 28 or (28, 40)")
+    if max(sides) > LARGEST_SIDE:
+        raise UserError(f"image side {max(sides):,} is above {LARGEST_SIDE:,}, the largest; give a smaller size")
     return sides[0], sides[1]
 
 

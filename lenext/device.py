@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from lenext.errors import UserError
@@ -17,7 +19,7 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        (torch.ones(1, device=device) + 1).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"the device {name!r} cannot be used here; give cpu, or auto") from error
     return device
@@ -27,10 +29,11 @@ def set_threads(threads: int | None) -> None:
     """Let PyTorch use so many threads; None keeps its own choice.
 
     Raises:
-        UserError: less than one.
+        UserError: less than one, or far more than there are cores.
     """
     if threads is None:
         return
-    if threads < 1:
-        raise UserError(f"threads {threads} cannot be; give 1 or more")
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if not 1 <= threads <= most:
+        raise UserError(f"threads {threads} cannot be; give 1 to {most}")
     torch.set_num_threads(threads)

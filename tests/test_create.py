@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import lenext
+from lenext.weights.loading import load_strictly
+from lenext.weights.model_file import read_model_file
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,7 @@ import lenext
         ({"size": (28, 11)}, "image side 11 < 12"),
         ({"size": (28,)}, r"size \(28,\) is not a side in pixels"),
         ({"size": 0}, "size 0 is not a side"),
+        ({"size": 100_000}, "image side 100,000 is above 16,384"),
         ({"depth": 3}, "lenet5: got an unexpected keyword argument 'depth'"),
     ],
 )
@@ -45,14 +48,14 @@ def test_weights_come_from_a_run_or_its_model_file(digits_run: Path) -> None:
 def test_weights_that_do_not_fit_are_explained(digits_run: Path) -> None:
     with pytest.raises(lenext.UserError, match=r"head\.classifier\.weight is 10x84, not 3x84"):
         lenext.create("lenet5", classes=3, weights=digits_run)
+    with pytest.raises(lenext.UserError, match="holds a lenet5, not a lenet5_sigmoid"):
+        lenext.create("lenet5_sigmoid", weights=digits_run)
+    tensors = read_model_file(digits_run / "model.safetensors").tensors
     with pytest.raises(lenext.UserError, match=r"-stages\.1\.pool\.coefficient.* \+head"):
-        lenext.create("lenet5_1998", size=28, weights=digits_run)
+        load_strictly(lenext.create("lenet5_1998", size=28), tensors, where="file")
 
 
 def test_nothing_is_loaded_where_something_does_not_fit(digits_run: Path) -> None:
-    from lenext.weights.loading import load_strictly
-    from lenext.weights.model_file import read_model_file
-
     model = lenext.create("lenet5", classes=3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(lenext.UserError):

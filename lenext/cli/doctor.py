@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lenext.cli.output import JsonOption, plain_table, print_json, print_table
+from lenext.cli.output import JsonOption, interrupts_held, plain_table, print_json, print_table
 
 # What each extra brings, by the module that shows that it is there.
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where a package is imported under another name
 EXTRAS = {"hub": ("datasets", "datasets and weights of the Hugging Face Hub by name")}
 
 
@@ -23,19 +24,16 @@ def doctor(json: JsonOption = False) -> None:
     import tempfile
     from importlib.metadata import version
 
-    import torch
-
-    from lenext.data.reading import available_cores
-    from lenext.device import choose_device
-
+    with interrupts_held():
+        packages = _packages()
+        arithmetic = _arithmetic()
     report: dict[str, Any] = {
         "lenext": version("lenext"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": _packages(),
-        "device": str(choose_device()),
-        "cores": available_cores(),
-        "threads": torch.get_num_threads(),
+        **arithmetic,
+        "cores": os.cpu_count(),
+        "packages": packages,
         "extras": {name: importlib.util.find_spec(module) is not None for name, (module, _) in EXTRAS.items()},
         "writable": {str(place): _is_writable(place) for place in (Path.cwd(), Path(tempfile.gettempdir()))},
     }
@@ -46,7 +44,7 @@ def doctor(json: JsonOption = False) -> None:
     for key in ("lenext", "python", "platform", "device", "cores", "threads"):
         table.add_row(key, str(report[key]))
     for name, number in report["packages"].items():
-        table.add_row(name, number or "missing")
+        table.add_row(name, number)
     for name, (_, what) in EXTRAS.items():
         there = "present" if report["extras"][name] else f"missing: pip install 'lenext\\[{name}]'"
         table.add_row(f"extra {name}", f"{there} ({what})")
@@ -55,20 +53,37 @@ def doctor(json: JsonOption = False) -> None:
     print_table(table)
 
 
-def _packages() -> dict[str, str | None]:
-    """Return the version of every package that lenext cannot do without; None where it is missing."""
+def _packages() -> dict[str, str]:
+    """Return the version of every package that lenext cannot do without, or why it cannot be used."""
+    import importlib
     from importlib.metadata import PackageNotFoundError, requires, version
 
-    found: dict[str, str | None] = {}
+    from lenext.errors import one_line
+
+    found = {}
     for requirement in requires("lenext") or []:
         if "extra ==" in requirement:
             continue
         name = re.split(r"[<>=!~;\[ ]", requirement, maxsplit=1)[0]
         try:
             found[name] = version(name)
+            importlib.import_module(MODULES.get(name, name))
         except PackageNotFoundError:
-            found[name] = None
+            found[name] = f"missing: pip install {name}"
+        except Exception as error:  # a broken installation fails in its own way
+            found[name] = f"{found[name]}, broken: {one_line(error)}"
     return found
+
+
+def _arithmetic() -> dict[str, Any]:
+    """Return the device and the threads that PyTorch would use; nothing where it cannot be loaded."""
+    try:
+        import torch
+
+        from lenext.device import choose_device
+    except Exception:  # the packages tell why
+        return {"device": None, "threads": None}
+    return {"device": str(choose_device()), "threads": torch.get_num_threads()}
 
 
 def _is_writable(folder: Path) -> bool:

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, elapsed, print_json, say
+from lenext.cli.output import (
+    DeviceOption,
+    JsonOption,
+    TerminalProgress,
+    ThreadsOption,
+    elapsed,
+    interrupts_held,
+    print_json,
+    say,
+)
 
 SHOWN = 10
 
@@ -33,9 +42,10 @@ def evaluate(
     """
     from dataclasses import asdict, replace
 
-    from lenext.classifier import load
-    from lenext.device import set_threads
-    from lenext.evaluation.evaluate import evaluate as judge
+    with interrupts_held():
+        from lenext.classifier import load
+        from lenext.device import set_threads
+        from lenext.evaluation.evaluate import evaluate as judge
 
     set_threads(threads)
     classifier = load(target, weights=weights, device=device)

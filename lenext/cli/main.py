@@ -53,12 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:  # closed by whoever started us
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app([word for word in words if word != "--debug"], standalone_mode=False)
-        sys.stdout.flush()
+        code = app([word for word in words if word != "--debug"], prog_name="lenext", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         if code == INTERRUPTED:  # Typer has caught the KeyboardInterrupt
             say("lenext: interrupted")
     except BaseException as error:
@@ -89,7 +91,12 @@ def _tell(error: BaseException) -> int:
         say(f"lenext: {one_line(error)}")
         return error.exit_code
     if isinstance(error, typer.TyperException):
-        say(f"lenext: {' '.join(error.format_message().split())} (--help shows what there is)")
+        message = " ".join(error.format_message().split())
+        if message:  # without a command the help was shown
+            say(f"lenext: {message} (--help shows what there is)")
         return error.exit_code
+    if isinstance(error, MemoryError):
+        say("lenext: there is not enough memory; give a smaller --size or --batch-size")
+        return 1
     say(f"lenext: {type(error).__name__}: {one_line(error)} (--debug shows where)")
     return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenext.cli.output import JsonOption, plain_table, print_json, print_table
+from lenext.cli.output import JsonOption, interrupts_held, plain_table, print_json, print_table
 
 
 def models(json: JsonOption = False) -> None:
@@ -10,7 +10,8 @@ def models(json: JsonOption = False) -> None:
 
     Example: [bold]lenext models --json[/bold]
     """
-    from lenext.models import list_models, lookup
+    with interrupts_held():
+        from lenext.models import list_models, lookup
 
     entries = [lookup(name) for name in list_models()]
     if json:

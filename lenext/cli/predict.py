@@ -11,9 +11,11 @@ from lenext.cli.output import (
     JsonOption,
     TerminalProgress,
     ThreadsOption,
+    interrupts_held,
     plain_table,
     print_json,
     print_table,
+    printable,
 )
 
 
@@ -31,9 +33,10 @@ def predict(
 
     Example: [bold]lenext predict runs/lenet5-digits a.png folder/ --top 3[/bold]
     """
-    from lenext.classifier import expand, load
-    from lenext.device import set_threads
-    from lenext.errors import LenextError, UserError
+    with interrupts_held():
+        from lenext.classifier import expand, load
+        from lenext.device import set_threads
+        from lenext.errors import LenextError, UserError
 
     set_threads(threads)
     classifier = load(target, weights=weights, device=device)
@@ -70,4 +73,4 @@ def _text(value: str) -> Any:
     """Return the value as it is, square brackets included."""
     from rich.text import Text
 
-    return Text(value)
+    return Text(printable(value))

@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.output import DeviceOption, JsonOption, TerminalProgress, ThreadsOption, elapsed, print_json, say
+from lenext.cli.output import (
+    DeviceOption,
+    JsonOption,
+    TerminalProgress,
+    ThreadsOption,
+    elapsed,
+    interrupts_held,
+    print_json,
+    printable,
+    say,
+)
 
 
 def train(
@@ -38,7 +48,8 @@ def train(
     """
     from dataclasses import asdict, replace
 
-    from lenext.training.run import train as run
+    with interrupts_held():
+        from lenext.training.run import train as run
 
     result = run(
         data,
@@ -64,10 +75,11 @@ def train(
         return
     print(
         f"{result.model}: top-1 {result.top1:.2f} % on {result.images:,} images ({result.split}), loss "
-        f"{result.loss:.4f}; {result.train_images:,} trained on, {result.epochs} epochs, {result.seconds:.1f} s"
+        f"{result.loss:.4f}; {result.train_images:,} trained on, epochs: {result.epochs}, "
+        f"{result.seconds:.1f} s"
     )
-    print(f"run     {result.run}")
-    print(f"report  {Path(result.run) / 'report.html'}")
+    print(f"run     {printable(result.run)}")
+    print(f"report  {printable(str(Path(result.run) / 'report.html'))}")
     say(f"next: lenext predict {result.run} IMAGE")
 
 

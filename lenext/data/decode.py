@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import re
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,10 @@ def decode(item: Item, form: ImageForm) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: empty, truncated, or no image.
     """
-    pixels = np.asarray(fitted(open_image(item, form.channels), form))
+    image = open_image(item, form.channels)
+    if not image.width * image.height:
+        raise UnreadableImageError("an image without pixels")
+    pixels = np.asarray(fitted(image, form))
     return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
 
 
@@ -106,6 +110,9 @@ def file_content(item: Item) -> bytes | NDArray[np.uint8] | Image.Image:
     """
     if isinstance(item, Path):
         try:
+            mode = item.stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe or a device may never end
+                raise UnreadableImageError("a pipe or a device, not a file")
             item = item.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise UnreadableImageError(_reason(error, b"")) from error

@@ -44,15 +44,19 @@ def image_files(folder: Path) -> Iterator[Path]:
     """Yield every image file below `folder`; hidden files and folders are never data.
 
     The order is plain sort order, the files of a folder before those of its subfolders. Links to folders are
-    followed, each folder once.
+    followed, each folder once, but not those that lead up, to where other classes are.
+
+    Raises:
+        UserError: a folder cannot be read.
     """
-    seen: set[tuple[int, int]] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        status = Path(root).stat()
-        if (status.st_dev, status.st_ino) in seen:
+    above = {Path(parent) for parent in folder.resolve().parents}
+    seen: set[Path] = set()
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        place = Path(root).resolve()
+        if place in seen or place in above:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(place)
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for name in sorted(files):
             if not _is_hidden(name) and is_image_name(name):
@@ -63,21 +67,38 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == ARCHIVE_LEFTOVER
 
 
+def _refuse(error: OSError) -> None:
+    raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+
 def _subfolders(folder: Path) -> list[Path]:
+    """Return the folders that may be classes or splits: not the hidden ones, nor those where runs are kept."""
     try:
-        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror}") from error
+    return [entry for entry in entries if not _holds_runs(entry)]
+
+
+def _holds_runs(folder: Path) -> bool:
+    return (folder / "run.json").exists() or (folder.name == "runs" and any(folder.glob("*/run.json")))
 
 
 def _split_folders(folder: Path) -> dict[str, list[Path]] | None:
-    """Return the folders of each split, or None where the subfolders are classes."""
+    """Return the folders of each split, or None where the subfolders are classes.
+
+    Beside `train` and a second split, other folders are no classes but notes, masks and the like.
+    """
     parts: dict[str, list[Path]] = {}
+    others = False
     for entry in _subfolders(folder):
         name = split_name(entry.name)
         if name is None:
-            return None
-        parts.setdefault(name, []).append(entry)
+            others = True
+        else:
+            parts.setdefault(name, []).append(entry)
+    if others and not ("train" in parts and len(parts) > 1):
+        return None
     return parts or None
 
 

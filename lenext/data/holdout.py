@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from lenext.data.source import Item
 
 HELD_OUT_SHARE = 0.2
-SKETCH_SIZE = 256
 
 
 def digest(item: Item) -> int:
@@ -41,16 +39,3 @@ def held_out_mask(digests: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDA
     held |= {min(values) for values in of_class.values() if len(values) > 1 and not values & held}
     held -= {max(values) for values in of_class.values() if values <= held}
     return np.array([value in held for value in digests.tolist()], bool)
-
-
-def sketch(digests: Iterable[int]) -> list[str]:
-    """Return the smallest digests: enough to tell later whether another set shares images with this one."""
-    return [f"{value:016x}" for value in sorted({int(value) for value in digests})[:SKETCH_SIZE]]
-
-
-def shares_images(known: Iterable[str], digests: Iterable[int]) -> bool:
-    """Say whether the set that `known` was sketched from shares images with `digests`.
-
-    A set that holds all the sketched one has, or most of it, is always recognised.
-    """
-    return not {int(value, 16) for value in known}.isdisjoint(int(value) for value in digests)

@@ -24,6 +24,8 @@ def open_source(location: str | Path) -> Source:
     """
     text = str(location)
     if text == "digits":
+        if is_folder(text):
+            raise UserError("digits is the built-in set, but also a folder here; give ./digits for the folder")
         from lenext.data.digits import open_digits
 
         return open_digits()
@@ -31,20 +33,27 @@ def open_source(location: str | Path) -> Source:
         from lenext.data.hub import open_hub
 
         return open_hub(text)
-    path = Path(location).expanduser()
+    path = _without_tilde(Path(location))
     if not text or not exists(path):
         raise UserError(f"there is no data at {text!r}; {_nearby(path)}")
     if not is_folder(path):
         from lenext.data.table import open_table
 
         return open_table(path)
+    from lenext.data.folder import image_files, open_folder
     from lenext.data.parquet import find_parquet, open_parquet_folder
 
-    if find_parquet(path):
+    in_class_folders = (file for file in image_files(path) if file.parent != path)
+    if find_parquet(path) and next(in_class_folders, None) is None:
         return open_parquet_folder(path)
-    from lenext.data.folder import open_folder
-
     return open_folder(path)
+
+
+def _without_tilde(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user
+        return path
 
 
 def _nearby(path: Path) -> str:

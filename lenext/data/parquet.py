@@ -75,7 +75,7 @@ def open_parquet_files(files_of: dict[str, list[Path]], location: str) -> Source
             tables[name] = pa.concat_tables([pq.read_table(path) for path in files], promote_options="default")
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"cannot read the parquet files of {location}: {one_line(error)}") from error
-    return source_of_tables(tables, location)
+    return source_of_tables(_by_split_column(tables, location), location)
 
 
 def has_images(schema: pa.Schema) -> bool:
@@ -127,9 +127,25 @@ def source_of_tables(
     return Source(location, tuple(class_names), splits)
 
 
+def _by_split_column(tables: dict[str, pa.Table], location: str) -> dict[str, pa.Table]:
+    """Return one table a split where the only one names the split of each row in a column."""
+    if set(tables) != {ALL} or "split" not in tables[ALL].column_names:
+        return tables
+    column = tables[ALL]["split"]
+    rows_of: dict[str, list[int]] = {}
+    for row, value in enumerate(column.to_pylist()):
+        name = split_name(str(value))
+        if name is None:
+            raise UserError(f"{location}, row {row + 1}: {value!r} is no split; use train, val or test")
+        rows_of.setdefault(name, []).append(row)
+    return {name: tables[ALL].take(rows) for name, rows in rows_of.items()}
+
+
 def _image_column(schema: pa.Schema) -> str | None:
     for field in schema:
         inner = field.type
+        if field.name in (*LABEL_COLUMNS, "split"):
+            continue
         if pa.types.is_struct(inner) and inner.get_field_index("bytes") >= 0:
             return str(field.name)
         if pa.types.is_binary(inner) or pa.types.is_large_binary(inner):
@@ -138,9 +154,13 @@ def _image_column(schema: pa.Schema) -> str | None:
 
 
 def _labels(table: pa.Table, column: str, location: str) -> list[Any]:
+    kind = table[column].type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise UserError(f"{location}: the column {column!r} holds {kind}; labels are text or whole numbers")
     values: list[Any] = table[column].to_pylist()
-    if None in values:
-        raise UserError(f"{location}, row {values.index(None) + 1}: the column {column!r} is empty")
+    for row, value in enumerate(values):
+        if value is None or value != value:
+            raise UserError(f"{location}, row {row + 1}: the column {column!r} is empty")
     return values
 
 

@@ -60,7 +60,7 @@ class Preprocessing:
                 and len(mean) == len(std) == form.channels
                 and form.fit in FITS
                 and form.interpolation in RESAMPLING
-                and 0 < form.crop_ratio <= 1
+                and 0.01 <= form.crop_ratio <= 1
                 and all(math.isfinite(value) for value in (*mean, *std))
                 and min(std) > 0
             )

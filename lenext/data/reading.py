@@ -22,7 +22,8 @@ from lenext.progress import SILENT, Progress
 if TYPE_CHECKING:
     from lenext.data.source import Item
 
-CHUNK = 256  # images a task
+LARGEST_CHUNK = 256  # images a task
+CHUNK_BYTES = 64 * 2**20  # decoded, a task
 MANY = 4_000  # from here on decoding processes pay for their start; threads hold each other up on small images
 MEMORY_SHARE = 0.5  # of the free memory, for decoded images
 
@@ -121,7 +122,8 @@ def read_split(
     """
     workers = workers or available_cores()
     keep = _bytes_needed(len(split), form) <= MEMORY_SHARE * psutil.virtual_memory().available
-    chunks = (_items(split, start) for start in range(0, len(split), CHUNK))
+    size = _chunk_size(len(split), form, workers)
+    chunks = ([split.items[i] for i in range(k, min(k + size, len(split)))] for k in range(0, len(split), size))
     decoded = joblib.Parallel(
         n_jobs=workers if len(split) > 1 else 1,
         backend="loky" if len(split) >= MANY else "threading",
@@ -177,8 +179,10 @@ def _bytes_needed(count: int, form: ImageForm) -> int:
     return count * form.size[0] * form.size[1] * (form.channels or 3)
 
 
-def _items(split: Split, start: int) -> list[Item]:
-    return [split.items[i] for i in range(start, min(start + CHUNK, len(split)))]
+def _chunk_size(count: int, form: ImageForm, workers: int) -> int:
+    """Return how many images a task takes: enough tasks for all cores, and none that holds much memory."""
+    even = -(-count // (8 * workers))
+    return max(1, min(even, LARGEST_CHUNK, CHUNK_BYTES // _bytes_needed(1, form)))
 
 
 def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> _Chunk:

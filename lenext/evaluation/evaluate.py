@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from lenext.classifier import Classifier, load
-from lenext.data.holdout import held_out_mask, shares_images
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
 from lenext.data.reading import Reading, read_split
@@ -59,8 +58,8 @@ def evaluate(
 
         lenext.evaluate("runs/lenet5-digits", "digits").top1
 
-    `split` is `train`, `val`, `test`, `held-out` or `all`. Where it is None: `test`, else `val`, else the part
-    that training held out; a source without splits that the classifier was not trained on is judged whole. The
+    `split` is `train`, `val`, `test`, `held-out` or `all`. Where it is None: `test`, else `val`, else the images
+    that training did not see, which is the whole where it saw none (known by the bytes of each image). The
     model chooses among all its classes, or, with `among_present`, among those of the data. Unreadable images are
     left out, or, with `strict`, an error.
 
@@ -134,11 +133,15 @@ def _choose(
         there = [*source.splits, *([HELD_OUT] if whole else [])]
         raise UserError(f"{source.location} has no split {asked or HELD_OUT!r}; it has {', '.join(there)}")
     reading = _read(source, whole, classifier, progress)
-    trained_on = classifier.metadata["trained_on"].get("sketch", [])
-    if name is None and whole == ALL and not shares_images(trained_on, reading.digests.tolist()):
-        return ALL, reading, reading.skipped
-    mask = held_out_mask(reading.digests, reading.labels)
-    return HELD_OUT, reading.take(np.flatnonzero(mask)), reading.skipped
+    seen = np.isin(reading.digests, classifier.trained_on)
+    if not seen.any():
+        return name or whole, reading, reading.skipped
+    if seen.all():
+        raise UserError(
+            f"every image of {source.location} was trained on, so none shows what the model has learned; give other "
+            f"images, or --split {whole} to judge these"
+        )
+    return HELD_OUT, reading.take(np.flatnonzero(~seen)), reading.skipped
 
 
 def _read(source: Source, name: str, classifier: Classifier, progress: Progress) -> Reading:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lenext.data.loader import Loader
+from lenext.errors import LenextError
 from lenext.progress import SILENT, Progress
 
 TOP5_FROM = 6  # below six classes a top-5 says nothing
@@ -55,10 +56,17 @@ class Judgement:
 
 @torch.inference_mode()
 def judge(model: nn.Module, loader: Loader, *, what: str = "judging", progress: Progress = SILENT) -> Judgement:
-    """Return the model's answers to every image, in order, in evaluation mode; the model is left in it."""
+    """Return the model's answers to every image, in order, in evaluation mode; the model is left in it.
+
+    Raises:
+        LenextError: an answer is not a finite number.
+    """
     model.eval()
     logits, labels = [], []
     for batch in progress.track(loader.in_order(), what, len(loader), len):
         logits.append(model(batch.images).float().cpu())
         labels.append(batch.labels.cpu())
-    return Judgement(torch.cat(logits).numpy(), torch.cat(labels).numpy())
+    answers = torch.cat(logits)
+    if not answers.isfinite().all():
+        raise LenextError("the model's answers are no longer finite numbers; train again, with a lower learning rate")
+    return Judgement(answers.numpy(), torch.cat(labels).numpy())

@@ -13,10 +13,9 @@ from lenext.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train. `why` is shown to the user; `warmup` is the share of the steps in which the rate rises."""
+    """How to train; `warmup` is the share of the steps in which the rate rises."""
 
     name: str
-    why: str
     epochs: int
     batch_size: int
     optimizer: Literal["adamw", "sgd"]
@@ -54,7 +53,6 @@ def default(train_images: int) -> Recipe:
     epochs = min(max(5, -(-600 // steps_an_epoch)), 100)
     return Recipe(
         name="default",
-        why="AdamW with one cycle, at least 600 steps",
         epochs=epochs,
         batch_size=batch_size,
         optimizer="adamw",
@@ -72,7 +70,6 @@ def sgd(train_images: int) -> Recipe:
     return dataclasses.replace(
         default(train_images),
         name="sgd",
-        why="SGD with Nesterov momentum and a cosine, at least 600 steps",
         optimizer="sgd",
         lr=0.05,
         weight_decay=5e-4,
@@ -96,7 +93,7 @@ def make_recipe(name: str, train_images: int, overrides: Mapping[str, Any]) -> R
     if name not in RECIPES:
         raise UserError(f"no recipe is called {name!r}; there are {', '.join(RECIPES)}")
     kinds = get_type_hints(Recipe)
-    settable = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("name", "why")]
+    settable = [field.name for field in dataclasses.fields(Recipe) if field.name != "name"]
     values = {}
     for key, value in overrides.items():
         if key not in settable:

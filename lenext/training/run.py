@@ -17,7 +17,6 @@ import torch
 
 from lenext.creation import as_size, create
 from lenext.data.decode import Fit
-from lenext.data.holdout import sketch
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
 from lenext.data.reading import available_cores
@@ -36,6 +35,7 @@ from lenext.weights.loading import load_strictly
 
 JUDGING_BATCH = 256
 PARTS = 25  # of an epoch, for the curve of the training loss
+FEW = 30  # images to judge by
 SHOWN = 10  # skipped files that are told one by one
 
 
@@ -112,23 +112,26 @@ def train(
         device=device,
         threads=threads,
     )
+    source = open_source(data)
     folder = RunFolder.create(out, model, str(data))
     try:
         with torch.random.fork_rng():
-            return _Run(settings, folder, progress, started).execute()
+            return _Run(settings, source, folder, progress, started).execute()
     finally:
-        folder.discard_if_empty()
+        folder.discard_unless_begun()
 
 
 class _Run:
     """One run: everything is prepared in the constructor; `execute` trains and writes after every epoch."""
 
-    def __init__(self, settings: Settings, folder: RunFolder, progress: Progress, started: float) -> None:
-        self.settings, self.folder, self.progress, self.started = settings, folder, progress, started
+    def __init__(
+        self, settings: Settings, source: Source, folder: RunFolder, progress: Progress, started: float
+    ) -> None:
+        self.settings, self.source, self.folder, self.progress = settings, source, folder, progress
+        self.started = started
         set_threads(settings.threads)
         self.device = choose_device(settings.device)
         start = settings.start()
-        self.source = open_source(settings.data)
         self.data = read_training_data(self.source, settings.form(), start[1] if start else None, progress)
         self.recipe = make_recipe(settings.recipe, len(self.data.train.images), settings.overrides)
         torch.manual_seed(settings.seed)
@@ -142,6 +145,7 @@ class _Run:
         self.record = _record(settings, self.recipe, self.source, self.data, self.device)
         self.history: list[dict[str, Any]] = []  # of the epochs whose weights were written
         self.judgement: Judgement | None = None  # of the weights last written
+        self.being_written: Epoch | None = None
         self.first_step = self.last_step = 0.0
 
     def execute(self) -> TrainResult:
@@ -152,14 +156,15 @@ class _Run:
         try:
             for epoch in fit(self.model, train, held_out, self.recipe, seed=self.settings.seed, progress=self.progress):
                 self._keep(epoch)
+            result = self._close("finished")
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt | Terminated)
+            self._count_if_written()
             kept = f"{self.folder.path} holds epoch {len(self.history)}" if self.history else "no epoch was finished"
             self.progress.note(f"{'interrupted' if interrupted else 'stopped'}: {kept}")
             with contextlib.suppress(LenextError):  # the error that stopped the run is the one to tell
                 self._close("interrupted" if interrupted else "failed")
             raise
-        result = self._close("finished")
         assert result is not None
         return result
 
@@ -171,15 +176,19 @@ class _Run:
             self.progress.note(f"skipped {len(skipped) - SHOWN} more; run.json lists them")
         images, judged = len(self.data.train.images), len(self.data.held_out.images)
         self.progress.note(
-            f"{recipe.name} recipe ({recipe.why}): {recipe.epochs} epochs of {images:,} images, {recipe.batch_size} a "
-            f"step; judged on {judged:,} images ({self.data.held_out_split})"
+            f"{recipe.name} recipe, {recipe.optimizer} with {recipe.schedule}: {_count_of(recipe.epochs, 'epoch')} of "
+            f"{_count_of(images, 'image')}, {recipe.batch_size} a step; judged on {_count_of(judged, 'image')} "
+            f"({self.data.held_out_split})"
         )
+        if judged < FEW:
+            self.progress.note(f"note: {_count_of(judged, 'image')} to judge by is few; the figures say little")
 
     def _keep(self, epoch: Epoch) -> None:
         """Write the weights with their figures, and a line of metrics."""
-        figures = epoch.held_out.figures()
         spec, data = self.model.spec, self.data
         assert spec is not None
+        figures = {"split": data.held_out_split, "epoch": epoch.number, **epoch.held_out.figures()}
+        self.being_written = epoch
         self.folder.write_model(
             self.model.state_dict(),
             {
@@ -190,13 +199,17 @@ class _Run:
                 "options": spec.options,
                 "class_names": list(self.source.class_names),
                 "preprocessing": data.preprocessing.to_json(),
-                "figures": {"split": data.held_out_split, "epoch": epoch.number, **figures},
-                "trained_on": {"location": self.source.location, "sketch": sketch(data.train.digests.tolist())},
+                "figures": figures,
+                "trained_on": {"location": self.source.location},
             },
+            data.train.digests,
         )
-        if not self.history:
-            self.first_step = epoch.began
-        self.judgement, self.last_step = epoch.held_out, epoch.ended
+        self._count(epoch)
+        row = self.history[-1]
+        self.progress.note(f"epoch {epoch.number:>3}  loss {row['train_loss']:.4f}  top-1 {row['top1']:.2f} %")
+
+    def _count(self, epoch: Epoch) -> None:
+        """Count the epoch as kept: from now on its figures are those of the run."""
         parts = np.array_split(epoch.losses, min(PARTS, len(epoch.losses)))
         row = {
             "epoch": epoch.number,
@@ -205,19 +218,26 @@ class _Run:
             "train_loss": float(np.mean(epoch.losses)),
             "train_loss_parts": [float(part.mean()) for part in parts],
             "train_seconds": epoch.ended - epoch.began,
-            **figures,
+            **epoch.held_out.figures(),
         }
+        self.first_step, self.last_step = self.first_step or epoch.began, epoch.ended
+        self.judgement, self.being_written = epoch.held_out, None
         self.history.append(row)
         self.folder.append_metrics(row)
-        self.progress.note(f"epoch {epoch.number:>3}  loss {row['train_loss']:.4f}  top-1 {figures['top1']:.2f} %")
+
+    def _count_if_written(self) -> None:
+        """Count an epoch whose writing was broken off after its weights had reached the disk."""
+        epoch = self.being_written
+        if epoch is not None and self.folder.saved_epoch() == epoch.number:
+            self._count(epoch)
 
     def _close(self, state: str) -> TrainResult | None:
-        """Write the record and the report; return the result, or None where no epoch was kept."""
+        """Write the report and then the record; return the result, or None where no epoch was kept."""
         result = self._result(self.judgement) if self.judgement else None
         record = {**self.record, "state": state, "result": asdict(result) if result else None}
-        self.folder.write_record(record)
         if self.judgement:
             write_report(self.folder.report, record, self.history, self.judgement, self.data.held_out)
+        self.folder.write_record(record)
         return result
 
     def _result(self, judgement: Judgement) -> TrainResult:
@@ -239,6 +259,10 @@ class _Run:
             selected_by="last epoch",
             split=self.data.held_out_split,
         )
+
+
+def _count_of(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _require_same_classes(settings: Settings, trained: list[str], found: tuple[str, ...]) -> None:

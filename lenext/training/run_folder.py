@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lenext.errors import LenextError, UserError
-from lenext.files import stamped, to_json, write_text
-from lenext.weights.model_file import NAME, write_model_file
+from lenext.files import is_folder, stamped, to_json, write_text
+from lenext.weights.model_file import NAME, read_metadata, write_model_file
+
+RECORD = "run.json"
+CLAIMED = "reading"  # the state of a run that has a folder but has not begun
 
 
 class RunFolder:
     """A new run folder. Nothing that was there before is ever written over."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, made: bool) -> None:
+        self.path, self._made = path, made
+        try:
+            with (path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
+                file.write(to_json(stamped({"state": CLAIMED})))
+        except FileExistsError:
+            raise UserError(f"{path} already holds a run; give another --out") from None
+        except OSError as error:
+            raise UserError(f"cannot write to the run folder {path}: {error.strerror}; give another --out") from error
+        self._begun = False
 
     @classmethod
     def create(cls, out: str | Path | None, model: str, location: str) -> RunFolder:
@@ -29,17 +43,19 @@ class RunFolder:
         """
         if out is not None:
             path = Path(out)
-            if path.is_dir() and any(path.iterdir()):
-                raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
+            if is_folder(path):
+                if any(path.iterdir()):
+                    raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
+                return cls(path, made=False)
             _make(path, exist_ok=True)
-            return cls(path)
+            return cls(path, made=True)
         stem = re.sub(r"[^\w.-]+", "-", Path(location.removeprefix("hub:")).resolve().name).strip("-.") or "data"
         base = f"{model}-{stem}"
         for number in range(1, 10_000):
             path = Path("runs") / (base if number == 1 else f"{base}-{number}")
             with contextlib.suppress(FileExistsError):
                 _make(path, exist_ok=False)
-                return cls(path)
+                return cls(path, made=True)
         raise UserError(f"runs/ holds too many runs called {base}; give --out")
 
     @property
@@ -52,18 +68,28 @@ class RunFolder:
         """The page that shows the run."""
         return self.path / "report.html"
 
-    def discard_if_empty(self) -> None:
-        """Remove the folder where nothing was written to it."""
+    def discard_unless_begun(self) -> None:
+        """Give the folder back, and remove it if this run made it, where no record was written."""
+        if self._begun:
+            return
         with contextlib.suppress(OSError):
-            self.path.rmdir()
+            (self.path / RECORD).unlink()
+            if self._made:
+                self.path.rmdir()
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write `run.json`: all settings, versions, data, state and result."""
-        write_text(self.path / "run.json", to_json(stamped(record), indent=2) + "\n")
+        self._begun = True
+        write_text(self.path / RECORD, to_json(stamped(record), indent=2) + "\n")
 
-    def write_model(self, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    def write_model(self, tensors: dict[str, Tensor], metadata: dict[str, Any], trained_on: NDArray[np.uint64]) -> None:
         """Write the model file, in place of the one of the epoch before."""
-        write_model_file(self.model_file, tensors, metadata)
+        write_model_file(self.model_file, tensors, metadata, trained_on)
+
+    def saved_epoch(self) -> int | None:
+        """Return the epoch whose weights the model file holds, or None where there is none."""
+        metadata = read_metadata(self.model_file)
+        return int(metadata["figures"]["epoch"]) if metadata else None
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line to `metrics.jsonl`.
@@ -75,6 +101,8 @@ class RunFolder:
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(to_json(stamped(row)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise LenextError(f"cannot write {path}: {error.strerror}") from error
 

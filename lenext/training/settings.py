@@ -43,8 +43,8 @@ class Settings:
             raise UserError(f"fit {self.fit!r} cannot be; give {', '.join(FITS)}")
         if self.channels not in (None, 1, 3):
             raise UserError(f"channels {self.channels} cannot be; give 1 (grey) or 3 (colour)")
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed} cannot be; give 0 or more")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed {self.seed} cannot be; give 0 or more, below 2**63")
         make_recipe(self.recipe, 1, self.overrides)
 
     def form(self) -> ImageForm:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -16,6 +19,7 @@ from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, wri
 
 NAME = "model.safetensors"
 KEY = "lenext"  # the metadata entry that carries our JSON
+DIGESTS = "lenext.trained_on"  # the tensor that carries the digests, as int64
 REQUIRED = {
     "model": str,
     "classes": int,
@@ -31,10 +35,15 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file holds: `tensors` by name, and `metadata`, the JSON object."""
+    """What a model file holds: `tensors` by name, `metadata`, the JSON object, and `trained_on`.
+
+    The latter are the digests of the images that the weights were trained on, sorted, so that none of these is
+    ever taken for an image that they have not seen.
+    """
 
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
+    trained_on: NDArray[np.uint64]
 
 
 def find_model_file(target: str | Path) -> Path:
@@ -53,13 +62,16 @@ def find_model_file(target: str | Path) -> Path:
     return path
 
 
-def write_model_file(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, Any]) -> None:
+def write_model_file(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, Any], trained_on: NDArray[np.uint64]
+) -> None:
     """Write `path` at once or not at all.
 
     Raises:
         LenextError: the write failed; what stood at `path` is untouched.
     """
-    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    ready = {DIGESTS: torch.from_numpy(np.unique(trained_on).view(np.int64))}
+    ready |= {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"format": "pt", KEY: to_json(stamped(metadata))}
     write_atomically(path, lambda beside: beside.write_bytes(save(ready, metadata=header)))
 
@@ -84,7 +96,18 @@ def read_model_file(path: Path) -> ModelFile:
     unusable = [key for key, kind in REQUIRED.items() if not isinstance(metadata.get(key), kind)]
     if unusable:
         raise UserError(f"{path} is damaged: its metadata has no usable {', '.join(unusable)}")
-    return ModelFile(tensors, metadata)
+    digests = tensors.pop(DIGESTS, torch.empty(0, dtype=torch.int64))
+    if digests.dtype != torch.int64 or digests.ndim != 1:
+        raise UserError(f"{path} is damaged: {DIGESTS} is no list of digests")
+    return ModelFile(tensors, metadata, digests.numpy().view(np.uint64))
+
+
+def read_metadata(path: Path) -> dict[str, Any] | None:
+    """Return the metadata of a model file that this process wrote, or None where there is none."""
+    if not path.exists():
+        return None
+    with safe_open(path, framework="pt") as file:
+        return parse_stamped(file.metadata()[KEY], str(path))
 
 
 def _in_run_folder(folder: Path) -> Path:

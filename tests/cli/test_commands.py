@@ -125,6 +125,20 @@ def test_doctor(command: Command) -> None:
     assert "extra hub" in command("doctor").out
 
 
+def test_without_a_command_the_help_is_shown(command: Command) -> None:
+    answer = command()
+    assert answer.code == 2
+    assert "Usage: lenext" in answer.out + answer.err
+    assert "lenext: " not in answer.err
+
+
+def test_file_names_cannot_steer_the_terminal(command: Command, digits_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad\n\x1b[31m.png").write_bytes(b"")
+    answer = command("predict", digits_run, tmp_path)
+    assert "bad\\n\\x1b[31m.png" in answer.out.replace("\n", "")
+    assert "\x1b" not in answer.out + answer.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

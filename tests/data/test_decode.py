@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import subprocess
 import sys
@@ -447,3 +448,14 @@ print(decode(file.getvalue(), ImageForm(size=(4, 3))).shape)
 )
 def test_image_files_are_known_by_their_suffix(name: str, image: bool) -> None:
     assert is_image_name(name) is image
+
+
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnreadableImageError, match="a pipe or a device, not a file"):
+        decode(tmp_path / "pipe.png", ImageForm(size=(8, 8)))
+
+
+def test_an_array_without_pixels_is_no_image() -> None:
+    with pytest.raises(UnreadableImageError):
+        decode(np.zeros((0, 0), np.uint8), ImageForm(size=(8, 8)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,46 @@ def test_image_files_are_those_of_any_folder(tmp_path: Path) -> None:
     root = class_folder(tmp_path, images=2)
     names = [path.relative_to(root).as_posix() for path in image_files(root)]
     assert names == ["lying/000.png", "lying/001.png", "upright/000.png", "upright/001.png"]
+
+
+def test_folders_beside_splits_are_no_classes(tmp_path: Path) -> None:
+    for name in ("train", "val"):
+        class_folder(tmp_path / name, images=2)
+    (tmp_path / "annotations").mkdir()
+    assert set(open_source(tmp_path).splits) == {"train", "val"}
+
+
+def test_folders_of_runs_are_no_classes(tmp_path: Path) -> None:
+    class_folder(tmp_path, images=2)
+    for run in ("runs/lenet5-photos", "my run"):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "run.json").write_text("{}")
+    assert open_source(tmp_path).class_names == ("lying", "upright")
+
+
+def test_a_stray_parquet_file_does_not_hide_the_images(tmp_path: Path) -> None:
+    class_folder(tmp_path, images=2)
+    (tmp_path / "lying" / "meta.parquet").write_bytes(b"")
+    (tmp_path / "meta.parquet").write_bytes(b"")
+    assert len(open_source(tmp_path).splits["all"]) == 4
+
+
+def test_a_link_up_brings_no_images_of_other_classes(tmp_path: Path) -> None:
+    class_folder(tmp_path, images=2)
+    (tmp_path / "lying" / "up").symlink_to("..")
+    assert len(open_source(tmp_path).splits["all"]) == 4
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_folder(tmp_path, images=2)
+    (tmp_path / "lying" / "closed").mkdir()
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(UserError, match=r"cannot read the folder .*closed: Permission denied"):
+        open_source(tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lenext.data.holdout import HELD_OUT_SHARE, SKETCH_SIZE, digest, held_out_mask, shares_images, sketch
+from lenext.data.holdout import HELD_OUT_SHARE, digest, held_out_mask
 
 LARGEST = 2**64 - 1
 THRESHOLD = round(HELD_OUT_SHARE * 2**64)
@@ -139,30 +139,3 @@ def test_digests_differ_where_bytes_do() -> None:
 def test_a_digest_is_the_same_in_every_version() -> None:
     """Another value would hold out other images, and the figures of old runs could not be compared any more."""
     assert digest(b"lenext") == 0x3CF7313BEDE13C7E
-
-
-def test_a_sketch_holds_the_smallest_digests_in_order() -> None:
-    digests = random_digests(1000, seed=0)
-    drawn = sketch(digests.tolist())
-    assert drawn == [f"{value:016x}" for value in np.sort(digests)[:SKETCH_SIZE].tolist()]
-    assert {len(line) for line in drawn} == {16}
-    assert sketch([5, 3, 5]) == ["0000000000000003", "0000000000000005"]
-
-
-def test_a_set_that_holds_the_sketched_one_is_recognised() -> None:
-    small, other = random_digests(300, seed=1), random_digests(5000, seed=2)
-    assert shares_images(sketch(small), small)
-    assert shares_images(sketch(small), np.concatenate([other, small]))
-    assert not shares_images(sketch(small), other)
-
-
-def test_a_set_that_holds_most_of_the_sketched_one_is_recognised() -> None:
-    digests = random_digests(5000, seed=3)
-    most = np.random.default_rng(4).permutation(digests)[:3000]
-    assert shares_images(sketch(digests), most)
-
-
-def test_nothing_shares_nothing() -> None:
-    assert sketch([]) == []
-    assert not shares_images([], [1, 2])
-    assert not shares_images(["0000000000000001"], [])

@@ -231,3 +231,21 @@ def test_a_split_whose_labels_are_secret_is_left_out(tmp_path: Path) -> None:
     assert set(open_source(tmp_path).splits) == {"train"}
     with pytest.raises(UserError, match="has no labels: all are -1"):
         open_source(tmp_path / "test.parquet")
+
+
+def test_a_column_may_name_the_splits(tmp_path: Path) -> None:
+    made = table(["a", "b", "a"], None).append_column("split", [["train", "train", "test"]])
+    pq.write_table(made, tmp_path / "all.parquet")
+    source = open_source(tmp_path / "all.parquet")
+    assert {name: len(split) for name, split in source.splits.items()} == {"train": 2, "test": 1}
+    odd = table(["a", "b"], None).append_column("split", [["train", "best"]])
+    pq.write_table(odd, tmp_path / "all.parquet")
+    with pytest.raises(UserError, match="row 2: 'best' is no split"):
+        open_source(tmp_path / "all.parquet")
+
+
+@pytest.mark.parametrize("labels", [[[0], [1]], [b"cat", b"dog"]])
+def test_labels_that_are_no_names_are_refused(labels: list[Any], tmp_path: Path) -> None:
+    pq.write_table(table(labels, None), tmp_path / "all.parquet")
+    with pytest.raises(UserError, match="labels are text or whole numbers"):
+        open_source(tmp_path / "all.parquet")

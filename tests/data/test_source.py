@@ -56,3 +56,13 @@ def test_take_keeps_images_labels_and_names_together() -> None:
     assert part.labels.tolist() == [7, 5, 7]
     assert part.names == ["c", "a", "c"]
     assert len(part) == 3
+
+
+def test_a_folder_called_digits_is_not_taken_for_the_built_in_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_folder(tmp_path / "digits", images=1)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"also a folder here; give \./digits"):
+        open_source("digits")
+    assert open_source("./digits").class_names == ("lying", "upright")

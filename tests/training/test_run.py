@@ -143,6 +143,9 @@ def test_weights_of_other_classes_or_form_are_refused(photos: Path, digits_run: 
         ({"fit": "stretch"}, "fit 'stretch' cannot be; give crop, pad, squash"),
         ({"channels": 2}, r"channels 2 cannot be; give 1 \(grey\) or 3"),
         ({"seed": -1}, "seed -1 cannot be"),
+        ({"seed": 10**23}, "cannot be; give 0 or more, below"),
+        ({"threads": 10**6}, "threads 1000000 cannot be; give 1 to"),
+        ({"device": "meta"}, "the device 'meta' cannot be used here"),
         ({"threads": 0}, "threads 0 cannot be"),
         ({"device": "abacus"}, "the device 'abacus' cannot be used here"),
         ({"recipe": "best"}, "no recipe is called 'best'"),
@@ -252,3 +255,66 @@ def test_a_broken_run_folder_says_what_is_wrong(
     break_it(run)
     with pytest.raises(lenext.UserError, match=message):
         lenext.load(run)
+
+
+def test_two_runs_never_share_a_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lenext.training.run as run_module
+
+    real = run_module.read_training_data
+
+    def read(*arguments: Any) -> Any:
+        with pytest.raises(lenext.UserError, match="is not empty"):  # another run, while this one reads
+            lenext.train(photos, "mlp", epochs=1, out=tmp_path / "run")
+        return real(*arguments)
+
+    monkeypatch.setattr(run_module, "read_training_data", read)
+    assert lenext.train(photos, "lenet5", epochs=1, out=tmp_path / "run").model == "lenet5"
+    assert lenext.load(tmp_path / "run").name == "lenet5"
+
+
+def test_a_folder_that_was_there_stays_when_a_run_never_began(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (photos / "broken").mkdir()
+    (photos / "broken" / "a.png").write_bytes(b"")
+    try:
+        with pytest.raises(lenext.UserError, match=r"the class 'broken' .* has no readable image"):
+            lenext.train(photos, "mlp", out=tmp_path / "mine")
+    finally:
+        (photos / "broken" / "a.png").unlink()
+        (photos / "broken").rmdir()
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_run_may_stand_inside_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert lenext.train(".", "mlp", epochs=1).train_images > 10
+    assert lenext.train(".", "mlp", epochs=1, out="inside").images > 0
+
+
+def test_an_interrupt_after_the_weights_were_written_counts_their_epoch(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lenext.training.run_folder import RunFolder
+
+    real = RunFolder.write_model
+
+    def write(self: RunFolder, tensors: Any, metadata: dict[str, Any], digests: Any) -> None:
+        real(self, tensors, metadata, digests)
+        if metadata["figures"]["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "write_model", write)
+    with pytest.raises(KeyboardInterrupt):
+        lenext.train(photos, "lenet5", epochs=5, out=tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    figures = read_model_file(tmp_path / "run" / "model.safetensors").metadata["figures"]
+    assert record["result"]["epochs"] == figures["epoch"] == 2
+    assert record["result"]["top1"] == figures["top1"]
+
+
+def test_weights_that_end_up_infinite_stop_the_run(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(LenextError, match=r"no longer finite|the loss is"):
+        lenext.train(photos, "lenet5", epochs=1, lr=1e30, out=tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
