@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,9 @@ from lenext.cli.output import (
     printable,
     say,
 )
+
+if TYPE_CHECKING:
+    from lenext.training.run import TrainResult
 
 
 def train(
@@ -72,11 +75,14 @@ def train(
     result = replace(result, seconds=elapsed())
     if json:
         print_json(asdict(result))
-        return
+    else:
+        _print(result)
+
+
+def _print(result: TrainResult) -> None:
     print(
         f"{result.model}: top-1 {result.top1:.2f} % on {result.images:,} images ({result.split}), loss "
-        f"{result.loss:.4f}; {result.train_images:,} trained on, epochs: {result.epochs}, "
-        f"{result.seconds:.1f} s"
+        f"{result.loss:.4f}; {result.train_images:,} trained on, epochs: {result.epochs}, {result.seconds:.1f} s"
     )
     print(f"run     {printable(result.run)}")
     print(f"report  {printable(str(Path(result.run) / 'report.html'))}")

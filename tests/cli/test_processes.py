@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +101,23 @@ def test_the_command_is_installed() -> None:
     script = Path(sys.executable).with_name("lenext")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60)
     assert done.stdout == f"lenext {lenext.__version__}\n"
+
+
+def test_closed_streams_are_no_error() -> None:
+    done = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m lenext models >&- 2>&-", shell=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.8])
+def test_an_interrupt_while_torch_is_loaded_is_an_interrupt(seconds: float, tmp_path: Path) -> None:
+    words = ["train", "digits", "--model", "lenet5", "--out", str(tmp_path / "run")]
+    training = subprocess.Popen(
+        [sys.executable, "-m", "lenext", *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    time.sleep(seconds)
+    training.send_signal(signal.SIGINT)
+    _, err = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert err.splitlines()[-1] == "lenext: interrupted"
