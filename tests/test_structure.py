@@ -102,6 +102,23 @@ def test_heavy_modules_are_loaded_only_where_they_are_needed(statement: str, ban
     assert not banned & set(loaded)
 
 
+def test_help_loads_no_more_than_it_shows() -> None:
+    script = """
+import sys
+from lenext.cli import main
+try:
+    main(["train", "--help"])
+except SystemExit:
+    pass
+loaded = set(sys.modules) & {"torch", "numpy", "markdown_it", "pygments"}
+import rich.markdown, rich.traceback
+print("loaded", loaded, rich.markdown.Markdown.__module__, rich.traceback.Traceback.__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "Usage: lenext train" in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded set() rich.markdown rich.traceback"
+
+
 def test_every_public_name_can_be_had() -> None:
     import lenext
 

@@ -15,6 +15,7 @@ import typer
 
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
+from lenext.cli.help import load_renderer
 from lenext.cli.models import models
 from lenext.cli.output import say
 from lenext.cli.predict import predict
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _terminate)
     try:
+        if not words or "--help" in words:
+            load_renderer()
         code = app([word for word in words if word != "--debug"], prog_name="lenext", standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer has caught the KeyboardInterrupt
