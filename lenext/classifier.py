@@ -115,8 +115,8 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
     path = find_model_file(target if weights is None else weights)
     file = read_model_file(path)
     metadata = file.metadata
-    if weights is not None and lookup(str(target)).name != metadata["model"]:
-        raise UserError(f"{weights} holds a {metadata['model']}, not a {target}")
+    if weights is not None:
+        file.require_model(lookup(str(target)).name, str(path))
     try:
         model = create(
             metadata["model"],
@@ -143,7 +143,7 @@ def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
     """Yield each picture with its name; a folder becomes the image files below it, in order.
 
     Raises:
-        LenextError: a folder cannot be read.
+        UserError: a folder cannot be read.
     """
     for number, picture in enumerate(images):
         if not isinstance(picture, str | Path):
@@ -151,8 +151,4 @@ def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
         elif not is_folder(picture):
             yield str(picture), picture
         else:
-            try:
-                files = list(image_files(Path(picture)))
-            except OSError as error:
-                raise LenextError(f"cannot read the folder {picture}: {error.strerror}") from error
-            yield from ((str(path), path) for path in files)
+            yield from ((str(path), path) for path in image_files(Path(picture)))

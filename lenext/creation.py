@@ -50,8 +50,7 @@ def create(
     if weights is not None:
         path = find_model_file(weights)
         file = read_model_file(path)
-        if file.metadata["model"] != name:
-            raise UserError(f"{path} holds a {file.metadata['model']}, not a {name}")
+        file.require_model(name, str(path))
         load_strictly(model, file.tensors, where=str(path))
     return model
 

@@ -101,10 +101,7 @@ def make_recipe(name: str, train_images: int, overrides: Mapping[str, Any]) -> R
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(settable)}"
             raise UserError(f"a recipe has no {key!r}; {hint}")
         values[key] = _as_kind(key, value, kinds[key])
-    recipe = RECIPES[name](train_images)
-    if "batch_size" in values and "epochs" not in values:
-        values["epochs"] = recipe.epochs
-    return dataclasses.replace(recipe, **values)
+    return dataclasses.replace(RECIPES[name](train_images), **values)
 
 
 def _as_kind(key: str, value: Any, kind: Any) -> Any:

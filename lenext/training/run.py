@@ -141,6 +141,9 @@ class _Run:
         if start:
             _require_same_classes(settings, start[0].metadata["class_names"], classes)
             load_strictly(self.model, start[0].tensors, where=str(settings.weights))
+        # What the weights to start from were trained on stays known.
+        earlier = start[0].trained_on if start else np.empty(0, np.uint64)
+        self.trained_on = np.union1d(self.data.train.digests, earlier)
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.record = _record(settings, self.recipe, self.source, self.data, self.device)
         self.history: list[dict[str, Any]] = []  # of the epochs whose weights were written
@@ -202,7 +205,7 @@ class _Run:
                 "figures": figures,
                 "trained_on": {"location": self.source.location},
             },
-            data.train.digests,
+            self.trained_on,
         )
         self._count(epoch)
         row = self.history[-1]

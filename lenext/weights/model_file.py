@@ -45,6 +45,11 @@ class ModelFile:
     metadata: dict[str, Any]
     trained_on: NDArray[np.uint64]
 
+    def require_model(self, name: str, where: str) -> None:
+        """Raise UserError where the weights are not of the architecture `name`."""
+        if self.metadata["model"] != name:
+            raise UserError(f"{where} holds a {self.metadata['model']}, not a {name}")
+
 
 def find_model_file(target: str | Path) -> Path:
     """Return the model file that `target` means: a `.safetensors` file, or the one in a run folder.

@@ -124,6 +124,16 @@ def test_training_starts_from_weights(digits_run: Path, digits_result: TrainResu
     assert result.top1 == pytest.approx(digits_result.top1, abs=0.5)
 
 
+def test_what_the_weights_were_trained_on_before_stays_known(photos: Path, tmp_path: Path) -> None:
+    class_folder(tmp_path / "more" / "train", images=3)
+    class_folder(tmp_path / "more" / "val", images=2)
+    first = lenext.train(photos, "mlp", epochs=1, out=tmp_path / "first").run
+    second = lenext.train(tmp_path / "more", "mlp", epochs=1, weights=first, out=tmp_path / "second").run
+    known = set(lenext.load(second).trained_on.tolist())
+    assert set(lenext.load(first).trained_on.tolist()) <= known
+    assert lenext.evaluate(second, photos).split == "held-out"
+
+
 def test_weights_of_other_classes_or_form_are_refused(photos: Path, digits_run: Path, tmp_path: Path) -> None:
     with pytest.raises(lenext.UserError, match=r"are for 10 classes \(0, 1, 2, 3, \.\.\.\), but .* has 2 \(lying, up"):
         lenext.train(photos, "lenet5", weights=digits_run, out=tmp_path / "a")
