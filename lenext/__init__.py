@@ -14,33 +14,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lenext.classifier import Classifier, load
+    from lenext.cost.comparison import compare
+    from lenext.cost.cost import Cost
+    from lenext.cost.profile import profile
     from lenext.creation import create
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import evaluate
+    from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.training.run import train
 
 _HOME = {
     "Classifier": "lenext.classifier",
+    "Cost": "lenext.cost.cost",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "UserError": "lenext.errors",
+    "compare": "lenext.cost.comparison",
     "create": "lenext.creation",
     "evaluate": "lenext.evaluation.evaluate",
+    "grow": "lenext.growing",
     "list_models": "lenext.models",
     "load": "lenext.classifier",
+    "profile": "lenext.cost.profile",
     "train": "lenext.training.run",
 }
 
 __all__ = [
     "Classifier",
+    "Cost",
     "ImageClassifier",
     "LenextError",
     "UserError",
+    "compare",
     "create",
     "evaluate",
+    "grow",
     "list_models",
     "load",
+    "profile",
     "train",
 ]
 

@@ -127,6 +127,7 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
         )
     except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
         raise UserError(f"{path} names a model that cannot be built: {one_line(error)}") from error
+    model.drop_training_only()
     load_strictly(model, file.tensors, where=str(path))
     preprocessing = Preprocessing.from_json(metadata["preprocessing"], str(path))
     if (list(preprocessing.form.size), preprocessing.form.channels) != (metadata["size"], metadata["in_channels"]):

@@ -7,8 +7,9 @@ from typing import Any
 
 from lenext.errors import UserError
 from lenext.models import Facts, ImageClassifier, Spec, lookup
+from lenext.weights.foreign import load_foreign
 from lenext.weights.loading import load_strictly
-from lenext.weights.model_file import find_model_file, read_model_file
+from lenext.weights.model_file import find_model_file, read_foreign_file, read_model_file
 
 
 def create(
@@ -48,11 +49,18 @@ def create(
     options.pop("size", None)
     model.spec = Spec(name, classes, in_channels, sides, options)
     if weights is not None:
-        path = find_model_file(weights)
-        file = read_model_file(path)
-        file.require_model(name, str(path))
-        load_strictly(model, file.tensors, where=str(path))
+        _load(model, name, find_model_file(weights))
     return model
+
+
+def _load(model: ImageClassifier, name: str, path: Path) -> None:
+    foreign = read_foreign_file(path)
+    if foreign is not None:
+        load_foreign(model, foreign, where=str(path))
+        return
+    file = read_model_file(path)
+    file.require_model(name, str(path))
+    load_strictly(model, file.tensors, where=str(path))
 
 
 LARGEST_SIDE = 16_384  # pixels; more is a slip of the finger

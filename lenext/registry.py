@@ -5,9 +5,36 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lenext.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """An error rate that was published, in percent, with the protocol that it was measured by.
+
+    `source` is where it stands, if that is not the architecture's own paper.
+    """
+
+    top1: float | None = None
+    top5: float | None = None
+    protocol: str
+    dataset: str = "ImageNet"
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published count, `params` or `macs`, and why ours differs where it does by more than its rounding.
+
+    `gap` is how much more ours is, in percent.
+    """
+
+    figure: Literal["params", "macs"]
+    published: float
+    gap: float = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +43,8 @@ class Facts:
 
     `macs` are multiply-adds of convolutions and linear layers for one image. `smallest` is the smallest
     input side that reaches the head. A `size_bound` model has dense layers that fit one input size, and
-    takes that size when it is built.
+    takes that size when it is built. `params` and `macs` are those of the network that answers, without what only
+    training uses. `errors` are published, the first being the one to compare by; `claims` are published counts.
     """
 
     paper: str
@@ -28,6 +56,8 @@ class Facts:
     channels: int = 3
     classes: int = 1000
     size_bound: bool = False
+    errors: tuple[Published, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     @property
     def paper_url(self) -> str:
@@ -75,6 +105,47 @@ def lookup(name: str) -> Entry:
     raise UserError(f"no model is called {name!r}; {hint}")
 
 
-def list_models(*, family: str | None = None) -> list[str]:
-    """Return the names of all models, or of one family, in the order of their papers."""
-    return [entry.name for entry in _ENTRIES.values() if family in (None, entry.family)]
+SORTS: dict[str, Callable[[Entry], Any]] = {
+    "name": lambda entry: entry.name,
+    "family": lambda entry: entry.family,
+    "year": lambda entry: entry.facts.year,
+    "params": lambda entry: entry.facts.params,
+    "macs": lambda entry: entry.facts.macs,
+    "size": lambda entry: entry.facts.size,
+}
+
+
+def list_models(
+    *,
+    family: str | None = None,
+    year: int | tuple[int, int] | None = None,
+    max_params: float | None = None,
+    max_macs: float | None = None,
+    sort: str | None = None,
+) -> list[str]:
+    """Return the names of the models that fit, in the order of their papers, or by `sort`, the smallest first.
+
+        lenext.list_models(year=(2012, 2014), max_params=10e6, sort="macs")
+
+    `year` is one, or the first and the last; `sort` is name, family, year, params, macs or size.
+
+    Raises:
+        UserError: no such family or order.
+    """
+    families = dict.fromkeys(entry.family for entry in _ENTRIES.values())
+    if family is not None and family not in families:
+        raise UserError(f"no family is called {family!r}; there are {', '.join(families)}")
+    if sort is not None and sort not in SORTS:
+        raise UserError(f"models cannot be sorted by {sort!r}; give {', '.join(SORTS)}")
+    first, last = (year, year) if isinstance(year, int) else year or (0, 9999)
+    found = [
+        entry
+        for entry in _ENTRIES.values()
+        if family in (None, entry.family)
+        and first <= entry.facts.year <= last
+        and (max_params is None or entry.facts.params <= max_params)
+        and (max_macs is None or entry.facts.macs <= max_macs)
+    ]
+    if sort is not None:
+        found.sort(key=SORTS[sort])
+    return [entry.name for entry in found]

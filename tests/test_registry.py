@@ -26,7 +26,8 @@ def test_an_unknown_name_lists_close_matches() -> None:
 def test_the_list_can_be_narrowed_to_a_family() -> None:
     assert list_models(family="mlp") == ["mlp"]
     assert set(list_models(family="lenet")) == {"lenet5", "lenet5_valid", "lenet5_sigmoid", "lenet5_1998"}
-    assert list_models(family="none") == []
+    with pytest.raises(UserError, match="no family is called 'none'; there are lenet, mlp, alexnet"):
+        list_models(family="none")
 
 
 def test_papers_have_an_address() -> None:

@@ -20,7 +20,7 @@ LAYERS = [
     {"models"},
     {"weights"},
     {"creation", "data"},
-    {"classifier"},
+    {"cost", "classifier", "growing"},
     {"evaluation"},
     {"training"},
     {"cli"},

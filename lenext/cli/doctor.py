@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lenext.cli.output import JsonOption, interrupts_held, plain_table, print_json, print_table
+from lenext.cli.arguments import JsonOption
+from lenext.cli.output import interrupts_held, plain_table, print_json, print_table
 
 # What each extra brings, by the module that shows that it is there.
 MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where a package is imported under another name

@@ -6,16 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.output import (
-    DeviceOption,
-    JsonOption,
-    TerminalProgress,
-    ThreadsOption,
-    elapsed,
-    interrupts_held,
-    print_json,
-    say,
-)
+from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption
+from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, say
 
 SHOWN = 10
 

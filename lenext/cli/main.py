@@ -13,6 +13,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from lenext.cli.compare import compare
+from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
 from lenext.cli.help import load_renderer
@@ -25,7 +27,7 @@ from lenext.errors import LenextError, Terminated, one_line
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (models, train, evaluate, predict, doctor):
+for command in (models, describe, compare, train, evaluate, predict, doctor):
     app.command()(command)
 
 

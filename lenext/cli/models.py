@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from lenext.cli.output import JsonOption, interrupts_held, plain_table, print_json, print_table
+from typing import Annotated
+
+import typer
+
+from lenext.cli.arguments import JsonOption, parse_count, parse_years
+from lenext.cli.output import interrupts_held, plain_table, print_json, print_table, say, short
 
 
-def models(json: JsonOption = False) -> None:
-    """List every architecture: family, year, parameters, multiply-adds, native image side.
+def models(
+    family: Annotated[str | None, typer.Option(help="Only this family, such as vgg.")] = None,
+    year: Annotated[str | None, typer.Option(help="Only of this year, or these: 2014, 2012-2014, 2015-.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 25M.")] = None,
+    max_macs: Annotated[str | None, typer.Option(help="At most so many multiply-adds an image: 4.1G.")] = None,
+    sort: Annotated[str | None, typer.Option(help="Smallest first: name, family, year, params, macs or size.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List architectures: family, year, parameters, multiply-adds, native image side.
 
-    Example: [bold]lenext models --json[/bold]
+    Example: [bold]lenext models --max-params 10M --sort macs[/bold]
     """
+    years, params, macs = parse_years(year), parse_count(max_params), parse_count(max_macs)
     with interrupts_held():
         from lenext.models import list_models, lookup
 
-    entries = [lookup(name) for name in list_models()]
+    names = list_models(family=family, year=years, max_params=params, max_macs=macs, sort=sort)
+    entries = [lookup(name) for name in names]
     if json:
         print_json(
             [
@@ -30,14 +44,13 @@ def models(json: JsonOption = False) -> None:
             ]
         )
         return
+    if not entries:
+        say("no model fits; lenext models without filters lists them all")
+        return
     table = plain_table("model", "family", "year", "parameters", "multiply-adds", "side", "paper",
                         right=("parameters", "multiply-adds", "side"))  # fmt: skip
     for entry in entries:
         facts = entry.facts
-        row = (entry.name, entry.family, str(facts.year), f"{facts.params:,}", _short(facts.macs), str(facts.size))
+        row = (entry.name, entry.family, str(facts.year), f"{facts.params:,}", short(facts.macs), str(facts.size))
         table.add_row(*row, facts.paper_url)
     print_table(table)
-
-
-def _short(count: int) -> str:
-    return f"{count / 1e9:.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-
-import typer
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,10 +17,6 @@ T = TypeVar("T")
 STARTED = time.perf_counter()
 SCHEMA = 1
 WIDTH = 140  # of tables that go to a file or a pipe
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
 
 
 def elapsed() -> float:
@@ -44,6 +39,11 @@ def print_table(table: Table) -> None:
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
+def room() -> int:
+    """Return how many characters a line of a table may have."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+
+
 def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
     """Return an empty table without lines; the columns named in `right` are set flush right."""
     from rich.table import Table
@@ -52,6 +52,16 @@ def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def short(count: float) -> str:
+    """Return a count in millions or billions, such as 0.417 M or 15.470 G."""
+    return f"{count / 1e9:,.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"
+
+
+def mebibytes(count: int) -> str:
+    """Return bytes as MiB, 2^20 bytes."""
+    return f"{count / 2**20:,.1f} MiB"
 
 
 def printable(text: str) -> str:

@@ -6,17 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lenext.cli.output import (
-    DeviceOption,
-    JsonOption,
-    TerminalProgress,
-    ThreadsOption,
-    interrupts_held,
-    plain_table,
-    print_json,
-    print_table,
-    printable,
-)
+from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption
+from lenext.cli.output import TerminalProgress, interrupts_held, plain_table, print_json, print_table, printable
 
 
 def predict(

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lenext.cli.arguments import DeviceOption, JsonOption, SizeOption, ThreadsOption, parse_size
 from lenext.cli.output import (
-    DeviceOption,
-    JsonOption,
     TerminalProgress,
-    ThreadsOption,
     elapsed,
     interrupts_held,
     print_json,
@@ -29,7 +27,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    size: Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")] = None,
+    size: SizeOption = None,
     fit: Annotated[
         Literal["crop", "pad", "squash"] | None, typer.Option(help="How a photo's shape meets the model's.")
     ] = None,
@@ -40,6 +38,10 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="A run folder or model file to start from.")] = None,
+    grow: Annotated[
+        Literal["paper", "identity"] | None,
+        typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
+    ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
@@ -60,13 +62,14 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
-        size=_size(size),
+        size=parse_size(size),
         fit=fit,
         channels=channels,
         seed=seed,
         recipe=recipe,
         overrides=_pairs(overrides or []),
         weights=weights,
+        grow=grow,
         device=device,
         threads=threads,
         out=out,
@@ -87,18 +90,6 @@ def _print(result: TrainResult) -> None:
     print(f"run     {printable(result.run)}")
     print(f"report  {printable(str(Path(result.run) / 'report.html'))}")
     say(f"next: lenext predict {result.run} IMAGE")
-
-
-def _size(text: str | None) -> int | tuple[int, int] | None:
-    if text is None:
-        return None
-    try:
-        sides = [int(part) for part in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise typer.BadParameter(f"{text!r} is not a side or height x width in pixels, such as 64 or 48x64")
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _pairs(words: list[str]) -> dict[str, str]:

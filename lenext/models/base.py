@@ -81,5 +81,17 @@ class ImageClassifier(nn.Module, ABC):
             x = stage(x)
         return self.head.embed(x)
 
+    @property
+    def training_only(self) -> tuple[str, ...]:
+        """The paths of what only `forward_train` uses, such as auxiliary classifiers."""
+        return ()
+
+    def drop_training_only(self) -> None:
+        """Remove what only training uses: afterwards `forward_train` gives the logits alone."""
+        for path in self.training_only:
+            parent, _, name = path.rpartition(".")
+            part = self.get_submodule(path)
+            setattr(self.get_submodule(parent), name, type(part)())
+
     def _name(self) -> str:
         return self.spec.name if self.spec else type(self).__name__

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 
+import torch
 from torch import Tensor, nn
 
 from lenext.errors import UserError
@@ -27,8 +29,8 @@ class Head(nn.Module, ABC):
 class DenseHead(Head):
     """Pool, flatten, dense layers: fits feature maps of one size only.
 
-    `channels` and `size` are those of the map after pooling; `hidden` are the widths of the dense layers,
-    each followed by `activation`; `classifier` takes the last of them.
+    `channels` and `size` are those of the map after pooling; `hidden` are the widths of the dense layers, each
+    followed by `activation` and then by dropout of the rate in `dropout`; `classifier` takes the last of them.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class DenseHead(Head):
         *,
         pool: nn.Module,
         activation: type[nn.Module],
+        dropout: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__()
         self.channels, self.size = channels, size
@@ -48,6 +51,7 @@ class DenseHead(Head):
         widths = (channels * size[0] * size[1], *hidden)
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, hidden, strict=False))
         self.activation = activation()
+        self.dropout = nn.ModuleList(nn.Dropout(rate) for rate in dropout or (0.0,) * len(hidden))
         self.classifier = classifier
 
     def embed(self, x: Tensor) -> Tensor:
@@ -64,6 +68,71 @@ class DenseHead(Head):
                 "resize the image, or create the model with that size="
             )
         x = self.flatten(x)  # (N, C, H, W) -> (N, C*H*W)
-        for layer in self.dense:
-            x = self.activation(layer(x))
+        for layer, dropout in zip(self.dense, self.dropout, strict=True):
+            x = dropout(self.activation(layer(x)))
         return x
+
+    def convolutional(self) -> nn.Sequential:
+        """Return the same head as convolutions, with copies of its weights: it slides over larger maps.
+
+        (N, C, H, W) -> (N, classes, h, w); the first dense layer becomes a convolution as large as its map.
+
+        Raises:
+            UserError: the classifier is no dense layer.
+        """
+        layers = [*self.dense, self.classifier]
+        convolutions: dict[str, nn.Module] = {"pool": self.pool}
+        channels, kernel = self.channels, self.size
+        for number, layer in enumerate(layers):
+            if not isinstance(layer, nn.Linear):
+                raise UserError(f"a {type(layer).__name__} cannot become a convolution; only dense layers can")
+            conv = nn.Conv2d(channels, layer.out_features, kernel, device=layer.weight.device, dtype=layer.weight.dtype)
+            with torch.no_grad():
+                conv.weight.copy_(layer.weight.view_as(conv.weight))
+                conv.bias.copy_(layer.bias)  # type: ignore[union-attr]
+            convolutions[f"conv{number + 1}"] = conv
+            if number < len(self.dense):
+                convolutions[f"activation{number + 1}"] = self.activation
+                convolutions[f"dropout{number + 1}"] = self.dropout[number]
+            channels, kernel = layer.out_features, (1, 1)
+        return nn.Sequential(OrderedDict(convolutions))
+
+
+class PoolHead(Head):
+    """The mean of each map, dropout, one dense layer: takes feature maps of any size."""
+
+    def __init__(self, channels: int, classes: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(channels, classes)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the mean of each map: (N, C, H, W) -> (N, C)."""
+        pooled: Tensor = self.dropout(self.flatten(self.pool(x)))
+        return pooled
+
+
+class ClassMapHead(Head):
+    """A 1x1 convolution draws one map a class, and the mean of each map is its logit.
+
+    Lin et al. 2013, https://arxiv.org/abs/1312.4400: no dense layer, feature maps of any size.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Conv2d(channels, classes, 1)
+        self.activation = nn.ReLU(inplace=True)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the mean of each map that enters `classifier`: (N, C, H, W) -> (N, C)."""
+        pooled: Tensor = self.flatten(self.pool(x))
+        return pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits: (N, C, H, W) -> (N, classes)."""
+        logits: Tensor = self.flatten(self.pool(self.activation(self.classifier(x))))
+        return logits

@@ -19,6 +19,7 @@ from lenext.creation import as_size, create
 from lenext.data.decode import Fit
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
+from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import available_cores
 from lenext.data.source import Source
 from lenext.data.training_data import TrainingData, read_training_data
@@ -26,12 +27,16 @@ from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import write_report
+from lenext.growing import How
+from lenext.growing import grow as grow_model
+from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
 from lenext.training.loop import Epoch, fit
 from lenext.training.recipes import Recipe, make_recipe
 from lenext.training.run_folder import RunFolder
 from lenext.training.settings import Settings
-from lenext.weights.loading import load_strictly
+from lenext.weights.loading import answering, load_strictly
+from lenext.weights.model_file import ModelFile
 
 JUDGING_BATCH = 256
 PARTS = 25  # of an epoch, for the curve of the training loss
@@ -78,6 +83,7 @@ def train(
     recipe: str = "default",
     overrides: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
+    grow: How | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path | None = None,
@@ -90,8 +96,9 @@ def train(
 
     `data` is any source that `lenext.data.opening.open_source` opens. `recipe` names a recipe, whose values
     `epochs`, `batch_size`, `lr` and `overrides` replace. `fit` says how a photo's shape meets the model's:
-    `crop`, `pad` or `squash`; `channels` is 1 or 3, or what the images have. `out` is the run folder, a new one
-    below `runs/` where it is None.
+    `crop`, `pad` or `squash`; `channels` is 1 or 3, or what the images have. `weights` is what to start from; they
+    may be those of a shallower model where `grow` says how `lenext.grow` makes `model` of it. `out` is the run
+    folder, a new one below `runs/` where it is None.
 
     Raises:
         UserError: a mistake in the settings or in the data.
@@ -109,6 +116,7 @@ def train(
         channels=channels,
         seed=seed,
         weights=str(weights) if weights is not None else None,
+        grow=grow,
         device=device,
         threads=threads,
     )
@@ -131,16 +139,16 @@ class _Run:
         self.started = started
         set_threads(settings.threads)
         self.device = choose_device(settings.device)
-        start = settings.start()
+        start, classes = settings.start(), source.class_names
+        torch.manual_seed(settings.seed)
+        # Weights that do not fit are refused before any image is read.
+        model = _model_to_start_from(settings, *start, classes) if start else None
         self.data = read_training_data(self.source, settings.form(), start[1] if start else None, progress)
         self.recipe = make_recipe(settings.recipe, len(self.data.train.images), settings.overrides)
-        torch.manual_seed(settings.seed)
-        form = self.data.preprocessing.form
-        classes = self.source.class_names
-        self.model = create(settings.model, classes=len(classes), in_channels=form.channels, size=form.size)
-        if start:
-            _require_same_classes(settings, start[0].metadata["class_names"], classes)
-            load_strictly(self.model, start[0].tensors, where=str(settings.weights))
+        if model is None:
+            form = self.data.preprocessing.form
+            model = create(settings.model, classes=len(classes), in_channels=form.channels, size=form.size)
+        self.model = model
         # What the weights to start from were trained on stays known.
         earlier = start[0].trained_on if start else np.empty(0, np.uint64)
         self.trained_on = np.union1d(self.data.train.digests, earlier)
@@ -193,7 +201,7 @@ class _Run:
         figures = {"split": data.held_out_split, "epoch": epoch.number, **epoch.held_out.figures()}
         self.being_written = epoch
         self.folder.write_model(
-            self.model.state_dict(),
+            answering(self.model, self.model.state_dict()),
             {
                 "model": spec.name,
                 "classes": spec.classes,
@@ -266,6 +274,17 @@ class _Run:
 
 def _count_of(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _model_to_start_from(
+    settings: Settings, file: ModelFile, preprocessing: Preprocessing, classes: tuple[str, ...]
+) -> ImageClassifier:
+    """Return the model of a file with its weights, grown where the settings say so."""
+    _require_same_classes(settings, file.metadata["class_names"], classes)
+    form = preprocessing.form
+    model = create(file.metadata["model"], classes=len(classes), in_channels=form.channels, size=form.size)
+    load_strictly(model, file.tensors, where=str(settings.weights))
+    return model if settings.grow is None else grow_model(model, settings.model, how=settings.grow)
 
 
 def _require_same_classes(settings: Settings, trained: list[str], found: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from lenext.creation import as_size, check_size
 from lenext.data.decode import FITS, Fit, ImageForm
 from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
+from lenext.growing import How, require_how
 from lenext.models import lookup
 from lenext.training.recipes import make_recipe
 from lenext.weights.model_file import ModelFile, find_model_file, read_model_file
@@ -31,6 +32,7 @@ class Settings:
     channels: int | None = None
     seed: int = 0
     weights: str | None = None
+    grow: How | None = None
     device: str = "auto"
     threads: int | None = None
 
@@ -45,6 +47,10 @@ class Settings:
             raise UserError(f"channels {self.channels} cannot be; give 1 (grey) or 3 (colour)")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"seed {self.seed} cannot be; give 0 or more, below 2**63")
+        if self.grow is not None:
+            require_how(self.grow)
+            if self.weights is None:
+                raise UserError(f"nothing to grow {self.model} from; give --weights, the run of a shallower model")
         make_recipe(self.recipe, 1, self.overrides)
 
     def form(self) -> ImageForm:
@@ -56,7 +62,8 @@ class Settings:
         """Return the file to start from and its preprocessing, or None.
 
         Raises:
-            UserError: the weights cannot be read, or are for another model or preprocessing than asked for.
+            UserError: the weights cannot be read, or are for another model, unless it grows, or preprocessing than
+                asked for.
         """
         if self.weights is None:
             return None
@@ -68,6 +75,8 @@ class Settings:
             "fit": preprocessing.form.fit,
             "channels": preprocessing.form.channels,
         }
+        if self.grow is not None:
+            del stored["model"]
         for key, value in stored.items():
             asked = getattr(self, key)
             if asked is not None and asked != value:
@@ -77,7 +86,7 @@ class Settings:
     def command(self) -> str:
         """Return the command line that does the same again."""
         words = ["lenext", "train", self.data, "--model", self.model]
-        for key in ("recipe", "fit", "channels", "seed", "weights", "device", "threads"):
+        for key in ("recipe", "fit", "channels", "seed", "weights", "grow", "device", "threads"):
             value = getattr(self, key)
             if value != type(self).__dataclass_fields__[key].default:
                 words += [f"--{key}", str(value)]

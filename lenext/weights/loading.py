@@ -4,35 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lenext.errors import UserError
+from lenext.models import ImageClassifier
 
 SHOWN = 6
 
 
-def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
+def answering(model: ImageClassifier, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those of the model's `tensors` that answering needs: all but what only training uses."""
+    aside = tuple(f"{path}." for path in model.training_only)
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(aside)}
+
+
+def load_strictly(
+    model: ImageClassifier, tensors: Mapping[str, Tensor], *, where: str, called: Mapping[str, str] | None = None
+) -> None:
     """Copy `tensors` into `model`; nothing is copied unless all of it fits.
+
+    `called` is what messages call a tensor, where the file has other names than ours. What only training uses may
+    be missing, and then stays as it is.
 
     Raises:
         UserError: names missing ("-") or too many ("+"), or another shape or kind of number.
     """
     own = model.state_dict()
-    missing = [f"-{name}" for name in own if name not in tensors]
-    surplus = [f"+{name}" for name in tensors if name not in own]
+    called = called or {}
+    missing = [f"-{called.get(name, name)}" for name in answering(model, own) if name not in tensors]
+    surplus = [f"+{called.get(name, name)}" for name in tensors if name not in own]
     if missing or surplus:
         raise UserError(f"{where} does not fit {type(model).__name__}: {_shortened(missing)} {_shortened(surplus)}")
     differing = [
-        f"{name} is {_form(tensors[name])}, not {_form(own[name])}"
+        f"{called.get(name, name)} is {_form(tensors[name])}, not {_form(own[name])}"
         for name in own
-        if _form(tensors[name]) != _form(own[name])
+        if name in tensors and _form(tensors[name]) != _form(own[name])
     ]
     if differing:
         raise UserError(
             f"{where} does not fit {type(model).__name__}: {', '.join(differing[:SHOWN])}; "
             "create the model with the classes, channels and size of the file"
         )
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict({**own, **tensors})
 
 
 def _form(tensor: Tensor) -> str:

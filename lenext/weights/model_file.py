@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,17 +88,15 @@ def read_model_file(path: Path) -> ModelFile:
     Raises:
         UserError: damaged, not written by lenext, or of a format that this version does not know.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if KEY not in header:
-                raise UserError(f"{path} was not written by lenext: it carries no model, classes or preprocessing")
-            metadata = parse_stamped(header[KEY], str(path))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again"
-        ) from None
+    with _opened(path) as file:
+        header = file.metadata() or {}
+        if KEY not in header:
+            raise UserError(
+                f"{path} was not written by lenext: it carries no model, class names or preprocessing; "
+                "lenext.create(name, weights=...) takes the weights alone"
+            )
+        metadata = parse_stamped(header[KEY], str(path))
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     unusable = [key for key, kind in REQUIRED.items() if not isinstance(metadata.get(key), kind)]
     if unusable:
         raise UserError(f"{path} is damaged: its metadata has no usable {', '.join(unusable)}")
@@ -107,12 +106,36 @@ def read_model_file(path: Path) -> ModelFile:
     return ModelFile(tensors, metadata, digests.numpy().view(np.uint64))
 
 
+def read_foreign_file(path: Path) -> dict[str, Tensor] | None:
+    """Return the tensors of a safetensors file that another library wrote, or None where lenext wrote it.
+
+    Raises:
+        UserError: damaged, or no safetensors file.
+    """
+    with _opened(path) as file:
+        if KEY in (file.metadata() or {}):
+            return None
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
 def read_metadata(path: Path) -> dict[str, Any] | None:
     """Return the metadata of a model file that this process wrote, or None where there is none."""
     if not path.exists():
         return None
     with safe_open(path, framework="pt") as file:
         return parse_stamped(file.metadata()[KEY], str(path))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; what is wrong with it is a user's error."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again"
+        ) from None
 
 
 def _in_run_folder(folder: Path) -> Path:

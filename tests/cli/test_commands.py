@@ -13,7 +13,7 @@ from pictures import class_folder, odd_folder
 import lenext
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "digits"
-COMMANDS = ("models", "train", "evaluate", "predict", "doctor")
+COMMANDS = ("models", "describe", "compare", "train", "evaluate", "predict", "doctor")
 Command = Callable[..., Answer]
 
 

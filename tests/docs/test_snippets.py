@@ -13,6 +13,7 @@ from pictures import class_folder, stripes
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -32,7 +33,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("reader")
 def test_the_commands_run_as_shown(command: Callable[..., Answer]) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("lenext ")]
-    assert len(lines) == 5
+    assert len(lines) == 7
     for line in lines:
         answer = command(*shlex.split(line, comments=True)[1:])
         assert answer.code == 0, f"{line}: {answer.err}"
@@ -65,7 +66,7 @@ def test_the_tree_is_as_drawn() -> None:
     assert parts <= drawn
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/LOG.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):

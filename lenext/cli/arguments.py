@@ -1,0 +1,79 @@
+"""Options that several commands have, and the values that they take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
+SizeOption = Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")]
+BatchOption = Annotated[int, typer.Option(help="Images a batch, for memory.")]
+
+UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+
+
+def parse_size(text: str | None) -> int | tuple[int, int] | None:
+    """Return 64 for `64` and (48, 64) for `48x64`, height first.
+
+    Raises:
+        typer.BadParameter: neither of the two.
+    """
+    if text is None:
+        return None
+    try:
+        sides = [int(part) for part in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise typer.BadParameter(f"{text!r} is not a side or height x width in pixels, such as 64 or 48x64")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def parse_count(text: str | None) -> float | None:
+    """Return 25000000 for `25M`, `25e6` or `25_000_000`; the units are K, M and G.
+
+    Raises:
+        typer.BadParameter: no count.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([\d_,]+(?:\.\d+)?(?:e\d+)?) ?([kmgb]?)", text.strip().lower())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a count, such as 25M or 4.1G")
+    return float(found[1].replace("_", "").replace(",", "")) * UNITS[found[2]]
+
+
+def parse_years(text: str | None) -> tuple[int, int] | None:
+    """Return the first and the last year of `2014`, `2012-2014`, `2015-` or `-2014`.
+
+    Raises:
+        typer.BadParameter: no year and no span of years.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{4})?(-)?(\d{4})?", text.strip())
+    if found is None or not (found[1] or found[3]) or (found[1] and found[3] and not found[2]):
+        raise typer.BadParameter(f"{text!r} is not a year or a span of years, such as 2014, 2012-2014 or 2015-")
+    first = int(found[1]) if found[1] else 0
+    last = int(found[3]) if found[3] else (9999 if found[2] else first)
+    return first, last
+
+
+def new_file(path: Path | None) -> Path | None:
+    """Return `path` where a file may be written; what stands there already is never written over.
+
+    Raises:
+        typer.BadParameter: something stands there, or its folder does not.
+    """
+    if path is None:
+        return None
+    if path.is_dir() or (path.exists() and path.stat().st_size):
+        raise typer.BadParameter(f"{path} is there already; give another name, or remove it first")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent} to write {path.name} into")
+    return path

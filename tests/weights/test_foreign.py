@@ -1,0 +1,218 @@
+"""Weights of other libraries: the whole checkpoint is made anew, loaded, and the answers are those of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from golden_weights import FOLDER, foreign_tensors, gap, read_golden
+from safetensors.torch import save_file
+from torch import Tensor
+
+import lenext
+from lenext.models import ImageClassifier
+from lenext.weights.foreign import load_foreign
+from lenext.weights.keymaps import layouts
+from lenext.weights.keymaps.layout import COUNTER, Layout, numbered
+
+GOLDENS = sorted(path.stem for path in FOLDER.glob("*.json"))
+# A VGG takes ten seconds; benchmarks/goldens.py runs every one there is.
+ANSWERED = ["torchvision-alexnet", "torchvision-vgg11_bn", "torchvision-vgg16", "torchvision-vgg19", "timm-vgg16"]
+VGGS = [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
+LARGEST_GAP = 1e-7
+
+
+def layout_of(model: ImageClassifier, library: str) -> Layout:
+    (found,) = (layout for layout in layouts(model) if layout.library == library)
+    return found
+
+
+def without_storage(name: str, **options: object) -> ImageClassifier:
+    with torch.device("meta"):
+        return lenext.create(name, **options)  # type: ignore[arg-type]
+
+
+def weights(model: ImageClassifier) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+@pytest.fixture(scope="module")
+def googlenet() -> ImageClassifier:
+    return lenext.create("googlenet_bn", classes=5)
+
+
+@pytest.fixture
+def theirs(googlenet: ImageClassifier) -> dict[str, Tensor]:
+    """GoogLeNet's weights as torchvision names them."""
+    return layout_of(googlenet, "torchvision").write(googlenet)
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_the_answers_are_those_of_the_other_library(name: str) -> None:
+    golden = read_golden(FOLDER / f"{name}.json")
+    model = lenext.create(golden["ours"])
+    load_foreign(model, foreign_tensors(golden), where=name)
+    assert sum(parameter.numel() for parameter in model.parameters()) == golden["parameters"]
+    found = gap(model, golden)
+    assert found.logits <= LARGEST_GAP
+    assert found.norm <= LARGEST_GAP
+    assert found.same_class
+
+
+def test_a_file_of_another_library_is_taken_as_weights(tmp_path: Path) -> None:
+    golden = read_golden(FOLDER / "torchvision-googlenet.json")
+    save_file(foreign_tensors(golden), tmp_path / "googlenet.safetensors", metadata={"format": "pt"})
+    model = lenext.create("googlenet_bn", weights=tmp_path / "googlenet.safetensors")
+    assert sum(parameter.numel() for parameter in model.parameters()) == golden["parameters"] == 13_004_888
+    found = gap(model, golden)
+    assert max(found.logits, found.norm) <= LARGEST_GAP
+    assert found.same_class
+    with torch.no_grad():
+        model.get_parameter("stages.2.blocks.1.five.conv.conv.weight").mul_(1.001)
+    assert gap(model, golden).norm > LARGEST_GAP
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_a_key_map_gives_every_name_and_shape_of_the_checkpoint(name: str) -> None:
+    golden = read_golden(FOLDER / f"{name}.json")
+    model = without_storage(golden["ours"])
+    written = layout_of(model, golden["source"].split()[0]).write(model)
+    assert {theirs: list(tensor.shape) for theirs, tensor in written.items()} == golden["tensors"]
+
+
+@pytest.mark.parametrize("name", VGGS)
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_every_vgg_is_recognised_in_both_libraries(name: str, library: str) -> None:
+    model = without_storage(name)
+    layout = layout_of(model, library)
+    written = layout.write(model)
+    assert [layout.fit(model, written) == len(written) for layout in layouts(model)] == [
+        layout.library == library for layout in layouts(model)
+    ]
+    read = layout.read(model, written).tensors
+    assert {name: tensor.shape for name, tensor in read.items()} == {
+        name: tensor.shape for name, tensor in model.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg13_bn"])
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_what_is_written_in_a_layout_is_read_again(name: str, library: str) -> None:
+    model = lenext.create(name, classes=3, in_channels=1, size=64)
+    theirs = layout_of(model, library).write(model)
+    fresh = lenext.create(name, classes=3, in_channels=1, size=64)
+    load_foreign(fresh, theirs, where="file")
+    assert_same(weights(fresh), weights(model))
+
+
+def test_names_of_data_parallel_are_unwrapped(googlenet: ImageClassifier, theirs: dict[str, Tensor]) -> None:
+    fresh = lenext.create("googlenet_bn", classes=5)
+    load_foreign(fresh, {f"module.{name}": tensor for name, tensor in theirs.items()}, where="file")
+    assert_same(weights(fresh), weights(googlenet))
+
+
+def test_a_prefix_that_only_some_names_have_is_theirs(googlenet: ImageClassifier, theirs: dict[str, Tensor]) -> None:
+    mixed = {("module." if name == "fc.bias" else "") + name: tensor for name, tensor in theirs.items()}
+    with pytest.raises(lenext.UserError, match=r"-fc\.bias \+module\.fc\.bias"):
+        load_foreign(googlenet, mixed, where="file")
+
+
+def test_auxiliary_classifiers_stay_out_where_the_model_has_none(theirs: dict[str, Tensor]) -> None:
+    model = lenext.create("googlenet_bn", classes=5, auxiliary=False)
+    load_foreign(model, theirs, where="file")
+    assert torch.equal(model.head.classifier.weight, theirs["fc.weight"])  # type: ignore[arg-type]
+    with pytest.raises(lenext.UserError, match=r"\+aux3\.fc\.bias"):
+        load_foreign(model, {**theirs, "aux3.fc.bias": torch.zeros(1)}, where="file")
+
+
+def test_checkpoints_from_before_batches_were_counted(googlenet: ImageClassifier, theirs: dict[str, Tensor]) -> None:
+    uncounted = {name: tensor for name, tensor in theirs.items() if not name.endswith(COUNTER)}
+    assert len(uncounted) < len(theirs)
+    fresh = lenext.create("googlenet_bn", classes=5)
+    load_foreign(fresh, uncounted, where="file")
+    assert_same(weights(fresh), weights(googlenet))
+    uncounted["conv1.bn.num_batches_tracked"] = torch.tensor(0)  # some are counted, so that the others are missing
+    with pytest.raises(lenext.UserError, match=r"-conv2\.bn\.num_batches_tracked"):
+        load_foreign(fresh, uncounted, where="file")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fc.bias": None}, r"^file, read as torchvision's, does not fit GoogLeNet: -fc\.bias $"),
+        ({"fc.scale": torch.zeros(5)}, r"GoogLeNet:  \+fc\.scale$"),
+        ({"fc.weight": torch.zeros(7, 1024)}, r"fc\.weight is 7x1024, not 5x1024; create the model with the classes"),
+        ({"fc.weight": torch.zeros(5, 1024, 1, 1)}, r"fc\.weight is 5x1024x1x1, not 5x1024"),
+        ({"fc.weight": torch.zeros(5, 1024, dtype=torch.int8)}, r"fc\.weight is 5x1024 torch\.int8, not 5x1024"),
+        # One of our names in their file is as foreign as any other.
+        ({"head.classifier.bias": torch.zeros(5)}, r"GoogLeNet:  \+head\.classifier\.bias$"),
+        ({"head.classifier.bias": torch.zeros(5), "fc.bias": None}, r"-fc\.bias \+head\.classifier\.bias$"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_their_names_and_nothing_is_loaded(
+    theirs: dict[str, Tensor], change: dict[str, Tensor | None], message: str
+) -> None:
+    model = lenext.create("googlenet_bn", classes=5)
+    before = weights(model)
+    tensors = {name: tensor for name, tensor in {**theirs, **change}.items() if tensor is not None}
+    with pytest.raises(lenext.UserError, match=message):
+        load_foreign(model, tensors, where="file")
+    assert_same(weights(model), before)
+
+
+def test_weights_of_another_family_or_depth_are_refused() -> None:
+    vgg = without_storage("vgg11")
+    alexnet = layout_of(without_storage("alexnet"), "torchvision").write(without_storage("alexnet"))
+    with pytest.raises(lenext.UserError, match=r"VGG: -features\.11\.weight .* \+classifier\.1\.weight"):
+        load_foreign(vgg, alexnet, where="file")
+    deeper = without_storage("vgg13")
+    for library, own in (("torchvision", "classifier.0.weight"), ("timm", "pre_logits.fc1.weight")):
+        with pytest.raises(lenext.UserError, match=rf"read as {library}'s.*\+features\.2\.weight") as refused:
+            load_foreign(vgg, layout_of(deeper, library).write(deeper), where="file")
+        assert own not in str(refused.value)
+    with pytest.raises(lenext.UserError, match=r"-features\.4\.weight"):  # response normalisation is a layer too
+        load_foreign(without_storage("vgg11_lrn"), layout_of(vgg, "torchvision").write(vgg), where="file")
+    paper = without_storage("googlenet")
+    modern = without_storage("googlenet_bn")
+    with pytest.raises(lenext.UserError, match=r"-conv1\.conv\.bias .*\+conv1\.bn\.weight"):
+        load_foreign(paper, layout_of(modern, "torchvision").write(modern), where="file")
+
+
+def test_files_for_a_family_without_a_key_map_are_refused(tmp_path: Path) -> None:
+    model = lenext.create("lenet5")
+    save_file(model.state_dict(), tmp_path / "lenet.safetensors")
+    with pytest.raises(lenext.UserError, match="lenext, which knows no other library's names for lenet5; give a run"):
+        lenext.create("lenet5", weights=tmp_path / "lenet.safetensors")
+
+
+def test_only_create_takes_weights_without_class_names(tmp_path: Path) -> None:
+    save_file({"fc.bias": torch.zeros(2)}, tmp_path / "w.safetensors")
+    for use in (
+        lambda: lenext.load(tmp_path / "w.safetensors"),
+        lambda: lenext.load("googlenet_bn", weights=tmp_path / "w.safetensors"),
+        lambda: lenext.train("digits", "lenet5", weights=tmp_path / "w.safetensors", out=tmp_path / "run"),
+    ):
+        with pytest.raises(lenext.UserError, match=r"no model, class names .*lenext\.create\(name, weights=\.\.\.\)"):
+            use()
+
+
+def test_a_key_map_that_forgets_or_repeats_a_tensor_is_a_fault() -> None:
+    layout = Layout(library="theirs", paths={"a": "b", "a.c.bias": "d", "e": "b"})
+    assert layout.names(["a.c.weight", "a.c.bias"]) == {"a.c.weight": "b.c.weight", "a.c.bias": "d"}
+    with pytest.raises(LookupError, match=r"forgets f\.weight"):
+        layout.names(["f.weight"])
+    with pytest.raises(LookupError, match="one name to two"):
+        layout.names(["a.weight", "e.weight"])
+
+
+def test_layers_are_counted_as_in_one_sequence() -> None:
+    inner = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Identity(), torch.nn.ReLU())
+    counted = numbered("features", ("stem", inner), ("pool", torch.nn.MaxPool2d(2)), ("none", torch.nn.Identity()))
+    assert counted == {"stem.0": "features.0", "stem.2": "features.1", "pool": "features.2"}
