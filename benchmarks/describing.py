@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rounds import alternate, machine, median_ratio, spread
 
-ROUNDS = 15
+ROUNDS = 11
 MODELS = ("vgg19", "googlenet_bn")
 
 

@@ -44,7 +44,8 @@ class Facts:
     `macs` are multiply-adds of convolutions and linear layers for one image. `smallest` is the smallest
     input side that reaches the head. A `size_bound` model has dense layers that fit one input size, and
     takes that size when it is built. `params` and `macs` are those of the network that answers, without what only
-    training uses. `errors` are published, the first being the one to compare by; `claims` are published counts.
+    training uses. `lr_scale` is how much of a recipe's learning rate the network bears: less than all of it without
+    batch normalisation. `errors` are published, the first being the one to compare by; `claims` are published counts.
     """
 
     paper: str
@@ -56,6 +57,7 @@ class Facts:
     channels: int = 3
     classes: int = 1000
     size_bound: bool = False
+    lr_scale: float = 1.0
     errors: tuple[Published, ...] = ()
     claims: tuple[Claim, ...] = ()
 

@@ -220,7 +220,7 @@ def _glorot(model: nn.Module) -> None:
 
 @register(
     Facts(
-        paper="1409.4842", year=2014, params=6_998_552, macs=1_582_671_872, size=224, smallest=31,
+        paper="1409.4842", year=2014, params=6_998_552, macs=1_582_671_872, size=224, smallest=31, lr_scale=0.3,
         errors=(
             Published(top5=10.07, protocol="one crop"),
             Published(top5=6.66, protocol="ensemble of seven, test set"),

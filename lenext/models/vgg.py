@@ -77,11 +77,11 @@ class VGG(ImageClassifier):
 
 
 def _facts(
-    params: int, macs: int, errors: tuple[Published, ...], claims: tuple[Claim, ...] = (), paper: str = "1409.1556"
+    params: int, macs: int, errors: tuple[Published, ...], claims: tuple[Claim, ...] = (), lr_scale: float = 0.1
 ) -> Facts:
     return Facts(
-        paper=paper, year=2014, params=params, macs=macs, size=224, smallest=32, size_bound=True,
-        errors=errors, claims=claims,
+        paper="1409.1556", year=2014, params=params, macs=macs, size=224, smallest=32, size_bound=True,
+        lr_scale=lr_scale, errors=errors, claims=claims,
     )  # fmt: skip
 
 
@@ -139,25 +139,25 @@ def vgg19(**options: Any) -> VGG:
     return VGG(kernels=E, **options)
 
 
-@register(_facts(132_868_840, 7_609_090_048, (_one_crop(29.63, 10.19),)))
+@register(_facts(132_868_840, 7_609_090_048, (_one_crop(29.63, 10.19),), lr_scale=1.0))
 def vgg11_bn(**options: Any) -> VGG:
     """Configuration A, batch-normalised."""
     return VGG(kernels=A, norm="batch", **options)
 
 
-@register(_facts(133_053_736, 11_308_466_176, (_one_crop(28.41, 9.63),)))
+@register(_facts(133_053_736, 11_308_466_176, (_one_crop(28.41, 9.63),), lr_scale=1.0))
 def vgg13_bn(**options: Any) -> VGG:
     """Configuration B, batch-normalised."""
     return VGG(kernels=B, norm="batch", **options)
 
 
-@register(_facts(138_365_992, 15_470_264_320, (_one_crop(26.64, 8.48),)))
+@register(_facts(138_365_992, 15_470_264_320, (_one_crop(26.64, 8.48),), lr_scale=1.0))
 def vgg16_bn(**options: Any) -> VGG:
     """Configuration D, batch-normalised."""
     return VGG(kernels=D, norm="batch", **options)
 
 
-@register(_facts(143_678_248, 19_632_062_464, (_one_crop(25.78, 8.16),)))
+@register(_facts(143_678_248, 19_632_062_464, (_one_crop(25.78, 8.16),), lr_scale=1.0))
 def vgg19_bn(**options: Any) -> VGG:
     """Configuration E, batch-normalised."""
     return VGG(kernels=E, norm="batch", **options)

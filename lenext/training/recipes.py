@@ -82,8 +82,10 @@ def sgd(train_images: int) -> Recipe:
 RECIPES: dict[str, Callable[[int], Recipe]] = {"default": default, "sgd": sgd}
 
 
-def make_recipe(name: str, train_images: int, overrides: Mapping[str, Any]) -> Recipe:
+def make_recipe(name: str, train_images: int, overrides: Mapping[str, Any], *, lr_scale: float = 1.0) -> Recipe:
     """Return the recipe `name` for so many training images, with `overrides` in place of its own values.
+
+    `lr_scale` is how much of the recipe's learning rate the network bears; a rate in `overrides` is taken as it is.
 
     Overrides given as text, as on the command line, are read as the field's type.
 
@@ -101,7 +103,8 @@ def make_recipe(name: str, train_images: int, overrides: Mapping[str, Any]) -> R
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(settable)}"
             raise UserError(f"a recipe has no {key!r}; {hint}")
         values[key] = _as_kind(key, value, kinds[key])
-    return dataclasses.replace(RECIPES[name](train_images), **values)
+    recipe = RECIPES[name](train_images)
+    return dataclasses.replace(recipe, **{"lr": recipe.lr * lr_scale, **values})
 
 
 def _as_kind(key: str, value: Any, kind: Any) -> Any:

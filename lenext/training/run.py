@@ -29,7 +29,7 @@ from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import write_report
 from lenext.growing import How
 from lenext.growing import grow as grow_model
-from lenext.models import ImageClassifier
+from lenext.models import ImageClassifier, lookup
 from lenext.progress import SILENT, Progress
 from lenext.training.loop import Epoch, fit
 from lenext.training.recipes import Recipe, make_recipe
@@ -144,7 +144,12 @@ class _Run:
         # Weights that do not fit are refused before any image is read.
         model = _model_to_start_from(settings, *start, classes) if start else None
         self.data = read_training_data(self.source, settings.form(), start[1] if start else None, progress)
-        self.recipe = make_recipe(settings.recipe, len(self.data.train.images), settings.overrides)
+        self.recipe = make_recipe(
+            settings.recipe,
+            len(self.data.train.images),
+            settings.overrides,
+            lr_scale=lookup(settings.model).facts.lr_scale,
+        )
         if model is None:
             form = self.data.preprocessing.form
             model = create(settings.model, classes=len(classes), in_channels=form.channels, size=form.size)

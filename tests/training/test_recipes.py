@@ -28,6 +28,8 @@ def test_recipes_are_frozen() -> None:
 def test_small_sets_get_more_epochs() -> None:
     assert make_recipe("default", 60_000, {}).epochs == 5
     small = make_recipe("default", 100, {})
+    assert make_recipe("default", 100, {}, lr_scale=0.1).lr == pytest.approx(small.lr / 10)
+    assert make_recipe("default", 100, {"lr": 0.5}, lr_scale=0.1).lr == 0.5
     assert small.epochs * (100 / small.batch_size) >= 600
 
 

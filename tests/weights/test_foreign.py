@@ -132,6 +132,15 @@ def test_auxiliary_classifiers_stay_out_where_the_model_has_none(theirs: dict[st
         load_foreign(model, {**theirs, "aux3.fc.bias": torch.zeros(1)}, where="file")
 
 
+def test_auxiliary_classifiers_stay_as_they_are_where_the_file_has_none(theirs: dict[str, Tensor]) -> None:
+    model = lenext.create("googlenet_bn", classes=5)
+    before = weights(model)
+    load_foreign(model, {name: t for name, t in theirs.items() if not name.startswith("aux")}, where="file")
+    for name, tensor in weights(model).items():
+        kept = name.startswith("stages.1.auxiliary.") and name.endswith("conv.weight")
+        assert torch.equal(tensor, before[name]) == kept or not name.endswith("conv.weight"), name
+
+
 def test_checkpoints_from_before_batches_were_counted(googlenet: ImageClassifier, theirs: dict[str, Tensor]) -> None:
     uncounted = {name: tensor for name, tensor in theirs.items() if not name.endswith(COUNTER)}
     assert len(uncounted) < len(theirs)
