@@ -43,9 +43,11 @@ def create(
     try:
         model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **options)
     except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
+        if "keyword argument" not in str(error):
             raise
         raise UserError(f"{name}: {str(error).rpartition('() ')[2]}") from error
+    except ValueError as error:  # a rate or a number that torch refuses
+        raise UserError(f"{name}: {error}") from error
     options.pop("size", None)
     model.spec = Spec(name, classes, in_channels, sides, options)
     if weights is not None:

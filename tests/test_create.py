@@ -31,6 +31,19 @@ def test_what_cannot_be_built_is_refused(options: dict[str, Any], message: str) 
         lenext.create("lenet5", **options)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("vgg16", {"dropout": 2}, "vgg16: dropout probability has to be between 0 and 1"),
+        ("vgg16", {"init": "best"}, "init 'best' is not known; give he, glorot or paper"),
+        ("vgg16", {"kernels": ()}, "vgg16: got multiple values for keyword argument 'kernels'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(lenext.UserError, match=message):
+        lenext.create(name, size=32, classes=2, **options)
+
+
 def test_height_and_width_may_differ() -> None:
     model = lenext.create("lenet5", size=(28, 44))
     assert model(torch.zeros(1, 1, 28, 44)).shape == (1, 10)

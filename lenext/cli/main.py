@@ -103,7 +103,7 @@ def _tell(error: BaseException) -> int:
         if message:  # without a command the help was shown
             say(f"lenext: {message} (--help shows what there is)")
         return error.exit_code
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch's own is a RuntimeError
         say("lenext: there is not enough memory; give a smaller --size or --batch-size")
         return 1
     say(f"lenext: {type(error).__name__}: {one_line(error)} (--debug shows where)")
