@@ -74,7 +74,7 @@ def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
     Raises:
         UserError: not one or two whole numbers above zero.
     """
-    sides = (size, size) if isinstance(size, int) else tuple(size)
+    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2 or any(not isinstance(side, int) or isinstance(side, bool) or side < 1 for side in sides):
         raise UserError(f"size {size!r} is not a side in pixels, or a height and a width; give 28 or (28, 40)")
     if max(sides) > LARGEST_SIDE:

@@ -43,7 +43,7 @@ def grow(model: ImageClassifier, to: str, *, how: How = "paper") -> ImageClassif
             kernels; batch normalisation with `identity`.
     """
     require_how(how)
-    spec = model.spec
+    spec = model.spec if isinstance(model, ImageClassifier) else None
     if not isinstance(model, VGG) or spec is None:
         name = spec.name if spec else f"{type(model).__name__} that was built by hand"
         raise UserError(f"a {name} cannot grow; give a VGG that lenext.create or lenext.load built")

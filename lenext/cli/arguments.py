@@ -42,7 +42,7 @@ def parse_count(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"([\d_,]+(?:\.\d+)?(?:e\d+)?) ?([kmgb]?)", text.strip().lower())
+    found = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?(?:e\d+)?) ?([kmgb]?)", text.strip().lower())
     if found is None:
         raise typer.BadParameter(f"{text!r} is not a count, such as 25M or 4.1G")
     return float(found[1].replace("_", "").replace(",", "")) * UNITS[found[2]]
@@ -61,6 +61,8 @@ def parse_years(text: str | None) -> tuple[int, int] | None:
         raise typer.BadParameter(f"{text!r} is not a year or a span of years, such as 2014, 2012-2014 or 2015-")
     first = int(found[1]) if found[1] else 0
     last = int(found[3]) if found[3] else (9999 if found[2] else first)
+    if last < first:
+        raise typer.BadParameter(f"{text!r} ends before it begins; give 2012-2014")
     return first, last
 
 

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 BAR = 10  # characters of the bar that shows a share
 BLOCKS = " ▏▎▍▌▋▊▉█"
-GIVE_WAY = ("offset", "stride", "activations", "field", "kind", "share of MACs", "memory")  # in a narrow terminal
+# In a narrow terminal.
+GIVE_WAY = (
+    "offset",
+    "stride",
+    "FLOPs",
+    "activations",
+    "field",
+    "kind",
+    "share of MACs",
+    "memory",
+)  # in a narrow terminal
 
 
 def describe(
@@ -84,6 +94,7 @@ def _cells(line: Line, macs: int) -> dict[str, str]:
         "output": "x".join(map(str, output.shape)),
         "parameters": number(total.params) if total.params else "",
         "MACs": short(total.macs) if total.macs else "",
+        "FLOPs": f"{short(total.flops)}" if total.macs else "",
         "share of MACs": _bar(total.macs / macs) if total.macs else "",
         "activations": number(total.activations),
         "memory": mebibytes(total.training_activation_bytes),

@@ -162,6 +162,7 @@ class Cost:
             "params": row.params,
             "macs": row.macs,
             "activations": row.activations,
+            "parameter_bytes": row.parameter_bytes,
             "receptive_field": row.receptive_field,
             "stride": row.stride,
             "offset": row.offset,
@@ -174,7 +175,7 @@ class Cost:
 
 
 COLUMNS = (
-    "path", "kind", "output", "params", "macs", "activations", "receptive_field", "stride", "offset",
+    "path", "kind", "output", "params", "macs", "activations", "parameter_bytes", "receptive_field", "stride", "offset",
     "flops", "activation_bytes", "training_activation_bytes",
 )  # fmt: skip
 

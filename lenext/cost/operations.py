@@ -24,6 +24,7 @@ UNCOUNTED = {
     "bilinear", "cdist", "einsum", "fold", "grid_sample", "gru", "gru_cell", "inner", "kron", "lstm", "lstm_cell",
     "multi_head_attention_forward", "mv", "outer", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell",
     "scaled_dot_product_attention", "tensordot", "addbmm", "addmv", "addr", "chain_matmul", "multi_dot", "dot", "vdot",
+    "_convolution", "conv_tbc", "convolution", "corrcoef", "cov", "matrix_exp", "matrix_power", "pdist",
 }  # fmt: skip
 # After these, positions of the map have no place in the image that one stride and offset could tell.
 RESIZED = TRANSPOSED | {
@@ -44,8 +45,8 @@ def elements(shape: Sequence[int]) -> int:
 
 
 def is_uncounted(name: str, module: str) -> bool:
-    """Return whether an operation's arithmetic is unknown: named in `UNCOUNTED`, a transform, or not PyTorch's own."""
-    own_kernel = module.startswith("torch._ops.") and module != "torch._ops.aten"
+    """Return whether an operation's arithmetic is unknown: named in `UNCOUNTED`, a transform, or a bare kernel."""
+    own_kernel = module.startswith("torch._ops")
     return name in UNCOUNTED or name.startswith(("fft_", "linalg_")) or own_kernel
 
 
@@ -53,15 +54,16 @@ def macs_of(name: str, arguments: Sequence[Any], named: Mapping[str, Any], outpu
     """Return the multiply-adds for one image: those of convolutions, dense layers and matrix products."""
     if name in CONVOLUTIONS:
         weight = _argument("weight", 1, arguments, named)
-        return int(weight.numel() * elements(output.shape[2:]))
+        return int(weight.numel() * elements(output.shape) // weight.shape[0])
     if name in TRANSPOSED:
         x, weight = _argument("input", 0, arguments, named), _argument("weight", 1, arguments, named)
-        return int(weight.numel() * elements(x.shape[2:]))
+        return int(weight.numel() * elements(x.shape) // weight.shape[0])
     if name == "linear":
         weight = _argument("weight", 1, arguments, named)
         return int(weight.numel() * elements(output.shape[:-1]))
     if name in PRODUCTS:
-        left = arguments[1] if name in ("addmm", "baddbmm") else arguments[0]
+        added = name in ("addmm", "baddbmm")
+        left = _argument({"addmm": "mat1", "baddbmm": "batch1"}.get(name, "input"), int(added), arguments, named)
         if name == "__rmatmul__":
             left = arguments[1]
         return elements(output.shape) * int(left.shape[-1])
@@ -73,7 +75,8 @@ def geometry_of(
 ) -> Geometry | None:
     """Return where the positions of `output` look, where those of its inputs look at `seen`; None if unknown."""
     sizes = tuple(output.shape[2:])
-    if name in RESIZED:
+    windows = name in CONVOLUTIONS | POOLS | ADAPTIVE
+    if name in RESIZED or (windows and len(sizes) != len(seen)):
         return None
     if name in ADAPTIVE:
         return tuple(

@@ -63,14 +63,25 @@ def _profile_module(model: nn.Module, size: int | tuple[int, int] | None, batch:
     if not isinstance(model, nn.Module):
         raise UserError(f"{model!r} is neither the name of a model nor a torch module")
     name = type(model).__name__
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UserError(f"{name} holds a scripted module, whose operations cannot be watched; give what it was made of")
+    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in model.parameters()):
+        raise UserError(f"{name} has layers without a size yet; run it once on an image first")
     if type(model).forward is nn.Module.forward:
         raise UserError(f"{name} has no forward, so that there is nothing to run; give a module that takes images")
     if isinstance(model, ImageClassifier) and model.spec is not None:
         sides = as_size(size) if size is not None else model.spec.size
         check_size(model.spec.name, lookup(model.spec.name).facts, sides)
+        if in_channels not in (None, model.spec.in_channels):
+            raise UserError(
+                f"in_channels {in_channels} cannot be: this {model.spec.name} takes {model.spec.in_channels}"
+            )
         return _cost(model, model.spec.name, (batch, model.spec.in_channels, *sides))
     sides = as_size(size if size is not None else SIDE)
-    return _cost(model, name, (batch, in_channels or _channels(model), *sides))
+    channels = _channels(model) if in_channels is None else in_channels
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise UserError(f"in_channels {channels!r} is not a whole number above zero")
+    return _cost(model, name, (batch, channels, *sides))
 
 
 def _cost(model: nn.Module, name: str, shape: tuple[int, ...]) -> Cost:
@@ -92,7 +103,7 @@ def _cost(model: nn.Module, name: str, shape: tuple[int, ...]) -> Cost:
     shown = "x".join(map(str, shape[1:]))
     raise UserError(
         f"{name} cannot be run on an image of {shown}: {one_line(failures[0])}; give the size= and in_channels= of an "
-        "image that it takes"
+        "image that it takes; a module with other inputs cannot be profiled"
     ) from failures[0]
 
 

@@ -119,7 +119,7 @@ class Trace(TorchFunctionMode):
         new = [parameter for parameter in own if id(parameter) not in self.counted]
         self.counted.update(map(id, new))
         shape = tuple(output.shape[1:]) if output is not None else ()
-        activations = elements(shape) if made and output is not None else 0
+        activations = elements(output.shape) if made and output is not None else 0
         self.rows.append(
             Row(
                 path=frame.path,
@@ -140,6 +140,8 @@ class Trace(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         name = getattr(func, "__name__", "")
+        if name.endswith("_") and not name.endswith("__"):  # in place, it costs and sees the same
+            name = name[:-1]
         output = func(*_with_room(name, args), **named)
         inputs = [item for item in _flat((*args, *named.values())) if isinstance(item, Tensor)]
         for made in _flat((output,)):
@@ -153,9 +155,12 @@ class Trace(TorchFunctionMode):
     def _follow(
         self, name: str, args: Sequence[Any], named: Mapping[str, Any], inputs: Sequence[Tensor], output: Tensor
     ) -> None:
-        seen = [geometry for geometry in map(_geometry, inputs) if geometry is not None]
-        if seen:
-            output._lenext_geometry = geometry_of(name, args, named, join(seen), output)  # type: ignore[attr-defined]
+        told = [item for item in inputs if hasattr(item, "_lenext_geometry")]  # not weights and constants
+        seen = [geometry for geometry in map(_geometry, told) if geometry is not None]
+        if told:
+            known = len(seen) == len(told)
+            found = geometry_of(name, args, named, join(seen), output) if known else None
+            output._lenext_geometry = found  # type: ignore[attr-defined]
 
     def _count(
         self,

@@ -37,8 +37,8 @@ def test_describe_gives_every_figure_of_the_contract(command: Command) -> None:
 def test_describe_as_a_table(command: Command) -> None:
     out = command("describe", "vgg16", "--batch", 128).out
     assert "vgg16 on 3x224x224; memory: activations with gradients of 128 images" in out
-    assert re.search(r"  conv1\.conv  Conv2d +64x224x224 +1,792 +86\.704 M +0\.6 % .*3,136\.0 MiB +3 +1", out)
-    assert re.search(r"conv2\.conv  Conv2d +64x224x224 +36,928 +1\.850 G +█▎ +12\.0 % ", out)
+    assert re.search(r"  conv1\.conv  Conv2d +64x224x224 +1,792 +86\.704 M +22\.196 G +0\.6 % .*3,136\.0 MiB +3", out)
+    assert re.search(r"conv2\.conv  Conv2d +64x224x224 +36,928 +1\.850 G +473\.520 G +█▎ +12\.0 % ", out)
     assert re.search(r"^stages\.1 +128x112x112 +221,440", out, re.MULTILINE)
     assert "parameters     138,357,544, 527.8 MiB" in out
     assert "multiply-adds  15.470 G an image; 3,960.388 GFLOP a batch of 128, at 2 a multiply-add" in out
@@ -128,6 +128,8 @@ def test_models_are_filtered_and_sorted(command: Command) -> None:
         (["models", "--sort", "beauty"], "models cannot be sorted by 'beauty'; give name,"),
         (["models", "--max-params", "many"], "'many' is not a count, such as 25M"),
         (["models", "--year", "20144"], "'20144' is not a year or a span"),
+        (["models", "--max-params", "_"], "'_' is not a count"),
+        (["models", "--year", "2014-2012"], "ends before it begins"),
         (["models", "--year", "-"], "'-' is not a year"),
     ],
 )

@@ -150,6 +150,29 @@ class Constant(nn.Module):
         return out
 
 
+class Patches(nn.Module):
+    """A convolution on the four quarters of an image, which stand in the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        quarters = x.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(-1, 3, 4, 4)
+        out: Tensor = self.conv(quarters)
+        return out
+
+
+class Flat(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(3, 5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(x.flatten(2))
+        return out
+
+
 @pytest.mark.parametrize(
     ("model", "macs"),
     [
@@ -159,6 +182,8 @@ class Constant(nn.Module):
         (nn.ConvTranspose2d(3, 4, 2, 2), 64 * 48),
         (nn.Sequential(nn.Conv2d(6, 4, 1, groups=2)), 64 * 12),
         (nn.Linear(8, 5), 3 * 8 * 40),
+        (Patches(), 4 * 4 * 4 * 108),
+        (Flat(), 62 * 45),
     ],
 )
 def test_macs_of_other_modules(model: nn.Module, macs: int) -> None:
@@ -224,7 +249,7 @@ def test_json_and_csv() -> None:
     assert value["input"] == [3, 1, 28, 28]
     assert value["layers"][0] == {
         "path": "stages.0.conv", "kind": "Conv2d", "output": [6, 28, 28], "params": 156, "macs": 117_600,
-        "activations": 4704, "receptive_field": 5, "stride": 1, "offset": -2,
+        "activations": 4704, "parameter_bytes": 624, "receptive_field": 5, "stride": 1, "offset": -2,
         "batch": {"flops": 705_600, "activation_bytes": 56_448, "training_activation_bytes": 112_896},
     }  # fmt: skip
     assert [group["path"] for group in value["groups"]] == ["stages.0", "stages.1", "head"]
@@ -236,6 +261,7 @@ def test_json_and_csv() -> None:
     assert sum(int(row["params"]) for row in rows) == 61_706
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -251,6 +277,11 @@ def test_json_and_csv() -> None:
         (lambda: lenext.profile(nn.Linear(5, 5)), "Linear cannot be run on an image of 3x224x224"),
         (lambda: lenext.profile(nn.Linear(5, 5), classes=3), "classes cannot be given with a module that is built"),
         (lambda: lenext.profile(lenext.create("lenet5"), size=32), "dense layers were built for 16x5x5"),
+        (lambda: lenext.profile(nn.LazyConv2d(5, 3)), "has layers without a size yet; run it once"),
+        (lambda: lenext.profile(torch.jit.script(nn.ReLU())), "holds a scripted module"),
+        (lambda: lenext.profile(nn.ReLU(), size=8.5), "size 8.5 is not a side"),  # type: ignore[arg-type]
+        (lambda: lenext.profile(nn.ReLU(), in_channels=0), "in_channels 0 is not a whole number"),
+        (lambda: lenext.profile(lenext.create("lenet5"), in_channels=3), "this lenet5 takes 1"),
         (lambda: lenext.profile(lenext.create("lenet5"), size=4), "image side 4 < 12, the smallest for lenet5"),
     ],
 )
