@@ -45,7 +45,8 @@ class Facts:
     input side that reaches the head. A `size_bound` model has dense layers that fit one input size, and
     takes that size when it is built. `params` and `macs` are those of the network that answers, without what only
     training uses. `lr_scale` is how much of a recipe's learning rate the network bears: less than all of it without
-    batch normalisation. `errors` are published, the first being the one to compare by; `claims` are published counts.
+    batch normalisation. `strides` are the input pixels between neighbouring places of each stage's map. `errors` are
+    published, the first being the one to compare by; `claims` are published counts.
     """
 
     paper: str
@@ -54,6 +55,7 @@ class Facts:
     macs: int
     size: int
     smallest: int
+    strides: tuple[int, ...]
     channels: int = 3
     classes: int = 1000
     size_bound: bool = False

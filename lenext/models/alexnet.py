@@ -94,7 +94,7 @@ def _as_published(model: nn.Module) -> None:
 @register(
     Facts(
         paper="10.1145/3065386", year=2012, params=60_965_224, macs=724_406_816,
-        size=224, smallest=63, size_bound=True, lr_scale=0.3,
+        size=224, smallest=63, strides=(8, 16), size_bound=True, lr_scale=0.3,
         errors=(Published(top1=40.7, top5=18.2, protocol="ten views"),),
         claims=(Claim("params", 60e6, 1.6, "the paper rounds"),),
     )
@@ -105,7 +105,7 @@ def alexnet_2012(**options: Any) -> AlexNet:
 
 
 @register(Facts(paper="10.1145/3065386", year=2012, params=62_378_344, macs=1_135_256_096,
-                size=224, smallest=63, size_bound=True, lr_scale=0.3))  # fmt: skip
+                size=224, smallest=63, strides=(8, 16), size_bound=True, lr_scale=0.3))  # fmt: skip
 def alexnet_96(**options: Any) -> AlexNet:
     """The paper's widths in one tower."""
     return AlexNet(widths=(96, 256, 384, 384, 256), **options)
@@ -114,7 +114,7 @@ def alexnet_96(**options: Any) -> AlexNet:
 @register(
     Facts(
         paper="1404.5997", year=2014, params=61_100_840, macs=714_188_480,
-        size=224, smallest=63, size_bound=True, lr_scale=0.3,
+        size=224, smallest=63, strides=(8, 16), size_bound=True, lr_scale=0.3,
         errors=(Published(top1=43.5, top5=20.9, protocol="one crop", source="torchvision"),),
     )
 )  # fmt: skip

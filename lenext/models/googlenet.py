@@ -220,7 +220,8 @@ def _glorot(model: nn.Module) -> None:
 
 @register(
     Facts(
-        paper="1409.4842", year=2014, params=6_998_552, macs=1_582_671_872, size=224, smallest=31, lr_scale=0.3,
+        paper="1409.4842", year=2014, params=6_998_552, macs=1_582_671_872, size=224, smallest=31, strides=(8, 16, 32),
+        lr_scale=0.3,
         errors=(
             Published(top5=10.07, protocol="one crop"),
             Published(top5=6.66, protocol="ensemble of seven, test set"),
@@ -238,7 +239,7 @@ def googlenet(**options: Any) -> GoogLeNet:
 
 @register(
     Facts(
-        paper="1409.4842", year=2014, params=6_624_904, macs=1_498_376_192, size=224, smallest=15,
+        paper="1409.4842", year=2014, params=6_624_904, macs=1_498_376_192, size=224, smallest=15, strides=(8, 16, 32),
         errors=(Published(top1=30.22, top5=10.47, protocol="one crop", source="torchvision"),),
     )
 )  # fmt: skip

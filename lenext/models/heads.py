@@ -99,19 +99,33 @@ class DenseHead(Head):
 
 
 class PoolHead(Head):
-    """The mean of each map, dropout, one dense layer: takes feature maps of any size."""
+    """The mean of each map, dropout, one dense layer: takes feature maps of any size.
 
-    def __init__(self, channels: int, classes: int, *, dropout: float = 0.0) -> None:
+    `channels` are what enters the dense layer; `before` works on the maps, `after` on their means.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        *,
+        dropout: float = 0.0,
+        before: nn.Module | None = None,
+        after: nn.Module | None = None,
+    ) -> None:
         super().__init__()
+        self.before = before or nn.Identity()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
+        self.after = after or nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, classes)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the mean of each map: (N, C, H, W) -> (N, C)."""
-        pooled: Tensor = self.dropout(self.flatten(self.pool(x)))
-        return pooled
+        """Return what enters the dense layer: (N, C, H, W) -> (N, D)."""
+        x = self.flatten(self.pool(self.before(x)))  # (N, C, H, W) -> (N, C)
+        embedded: Tensor = self.dropout(self.after(x))
+        return embedded
 
 
 class ClassMapHead(Head):

@@ -12,12 +12,16 @@ from lenext.errors import UserError
 Init = Literal["he", "glorot", "paper"]
 
 
-def initialise(model: nn.Module, init: Init, paper: Callable[[nn.Module], None]) -> None:
+def he(model: nn.Module) -> None:
+    """Draw normal weights with variance 2 / fan-in: He et al. 2015, https://arxiv.org/abs/1502.01852."""
+    draw(model, lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"))
+
+
+def initialise(model: nn.Module, init: Init, paper: Callable[[nn.Module], None] = he) -> None:
     """Draw the weights of every convolution and dense layer in place; norms keep scale 1 and shift 0.
 
-    `he` is normal with variance 2 / fan-in (He et al. 2015, https://arxiv.org/abs/1502.01852), `glorot` uniform
-    with variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010), both with biases 0; `paper` is what the family
-    passes.
+    `he` is normal with variance 2 / fan-in, `glorot` uniform with variance 2 / (fan-in + fan-out) (Glorot and Bengio
+    2010), both with biases 0; `paper` is what the family passes, where its paper does not draw like He et al.
 
     Raises:
         UserError: `init` is none of these.
@@ -25,7 +29,7 @@ def initialise(model: nn.Module, init: Init, paper: Callable[[nn.Module], None])
     if init == "paper":
         paper(model)
     elif init == "he":
-        draw(model, lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"))
+        he(model)
     elif init == "glorot":
         draw(model, nn.init.xavier_uniform_)
     else:

@@ -211,7 +211,7 @@ class LeNet1998(ImageClassifier):
 @register(
     Facts(
         paper="10.1109/5.726791", year=1998, params=60_000, macs=326_520,
-        size=32, smallest=16, channels=1, classes=10, size_bound=True,
+        size=32, smallest=16, strides=(1, 2), channels=1, classes=10, size_bound=True,
     )
 )  # fmt: skip
 def lenet5_1998(**options: Any) -> LeNet1998:
@@ -222,7 +222,7 @@ def lenet5_1998(**options: Any) -> LeNet1998:
 @register(
     Facts(
         paper="10.1109/5.726791", year=1998, params=61_706, macs=416_520,
-        size=28, smallest=12, channels=1, classes=10, size_bound=True,
+        size=28, smallest=12, strides=(1, 2), channels=1, classes=10, size_bound=True,
     )
 )  # fmt: skip
 def lenet5(**options: Any) -> LeNet:
@@ -233,7 +233,7 @@ def lenet5(**options: Any) -> LeNet:
 @register(
     Facts(
         paper="10.1109/5.726791", year=1998, params=44_426, macs=281_640,
-        size=28, smallest=16, channels=1, classes=10, size_bound=True,
+        size=28, smallest=16, strides=(1, 2), channels=1, classes=10, size_bound=True,
     )
 )  # fmt: skip
 def lenet5_valid(**options: Any) -> LeNet:
@@ -244,7 +244,7 @@ def lenet5_valid(**options: Any) -> LeNet:
 @register(
     Facts(
         paper="10.1109/5.726791", year=1998, params=61_706, macs=416_520,
-        size=28, smallest=12, channels=1, classes=10, size_bound=True,
+        size=28, smallest=12, strides=(1, 2), channels=1, classes=10, size_bound=True,
     )
 )  # fmt: skip
 def lenet5_sigmoid(**options: Any) -> LeNet:

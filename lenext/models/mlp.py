@@ -30,7 +30,7 @@ class MLP(ImageClassifier):
 @register(
     Facts(
         paper="10.1109/5.726791", year=1998, params=101_770, macs=101_632,
-        size=28, smallest=1, channels=1, classes=10, size_bound=True,
+        size=28, smallest=1, strides=(), channels=1, classes=10, size_bound=True,
     )
 )  # fmt: skip
 def mlp(**options: Any) -> MLP:

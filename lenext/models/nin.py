@@ -106,7 +106,8 @@ def _as_published_large(model: nn.Module) -> None:
 
 @register(
     Facts(
-        paper="1312.4400", year=2013, params=966_986, macs=222_486_528, size=32, smallest=4, classes=10, lr_scale=0.1,
+        paper="1312.4400", year=2013, params=966_986, macs=222_486_528, size=32, smallest=4, strides=(1, 2, 4),
+        classes=10, lr_scale=0.1,
         errors=(
             Published(top1=8.81, protocol="with augmentation", dataset="CIFAR-10"),
             Published(top1=10.41, protocol="without augmentation", dataset="CIFAR-10"),
@@ -120,7 +121,8 @@ def nin_cifar(**options: Any) -> NetworkInNetwork:
 
 @register(
     Facts(
-        paper="1312.4400", year=2013, params=7_595_176, macs=1_100_188_800, size=224, smallest=39, lr_scale=0.1,
+        paper="1312.4400", year=2013, params=7_595_176, macs=1_100_188_800, size=224, smallest=39, strides=(8, 16, 32),
+        lr_scale=0.1,
     )
 )  # fmt: skip
 def nin_imagenet(**options: Any) -> NetworkInNetwork:

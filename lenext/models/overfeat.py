@@ -89,7 +89,7 @@ def _accurate_side(pixels: int) -> int:
 
 @register(
     Facts(
-        paper="1312.6229", year=2013, params=145_920_872, macs=2_801_403_904, size=231, smallest=71,
+        paper="1312.6229", year=2013, params=145_920_872, macs=2_801_403_904, size=231, smallest=71, strides=(8, 16),
         size_bound=True, lr_scale=0.1,
         errors=(Published(top1=39.28, top5=17.12, protocol="one scale, coarse", source="second-hand"),),
         claims=(Claim("params", 145e6), Claim("macs", 2810e6)),
@@ -102,7 +102,7 @@ def overfeat_fast(**options: Any) -> OverFeat:
 
 @register(
     Facts(
-        paper="1312.6229", year=2013, params=144_656_488, macs=5_355_446_784, size=221, smallest=77,
+        paper="1312.6229", year=2013, params=144_656_488, macs=5_355_446_784, size=221, smallest=77, strides=(6, 12),
         size_bound=True, lr_scale=0.1,
         errors=(Published(top1=35.74, top5=14.18, protocol="four scales", source="second-hand"),),
         claims=(Claim("params", 144e6), Claim("macs", 5369e6)),

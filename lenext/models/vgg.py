@@ -80,8 +80,8 @@ def _facts(
     params: int, macs: int, errors: tuple[Published, ...], claims: tuple[Claim, ...] = (), lr_scale: float = 0.1
 ) -> Facts:
     return Facts(
-        paper="1409.1556", year=2014, params=params, macs=macs, size=224, smallest=32, size_bound=True,
-        lr_scale=lr_scale, errors=errors, claims=claims,
+        paper="1409.1556", year=2014, params=params, macs=macs, size=224, smallest=32, strides=(1, 2, 4, 8, 16),
+        size_bound=True, lr_scale=lr_scale, errors=errors, claims=claims,
     )  # fmt: skip
 
 

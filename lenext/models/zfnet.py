@@ -74,7 +74,7 @@ class ZFNet(ImageClassifier):
 
 @register(
     Facts(
-        paper="1311.2901", year=2013, params=62_357_608, macs=1_168_032_896, size=224, smallest=53,
+        paper="1311.2901", year=2013, params=62_357_608, macs=1_168_032_896, size=224, smallest=53, strides=(8, 16),
         size_bound=True, lr_scale=0.3,
         errors=(Published(top1=38.4, top5=16.5, protocol="ten views"),),
     )

@@ -30,13 +30,15 @@ class Layout:
 
     `paths` pairs the path of a module of ours, or the name of a tensor, with theirs. `shapes` are the shapes of
     those of their tensors, by our names, that hold the same elements in the same order in another shape. `spare`
-    are prefixes of what their models have and this one was built without.
+    are prefixes of what their models have and this one was built without. `norm_eps` is what the library's norms add
+    to the variance, where that is not what our model's do.
     """
 
     library: str
     paths: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     spare: tuple[str, ...] = ()
+    norm_eps: float | None = None
 
     def names(self, own: Iterable[str]) -> dict[str, str]:
         """Return their name for each of our names of tensors.

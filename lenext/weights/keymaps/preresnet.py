@@ -1,0 +1,26 @@
+"""Pre-activation ResNet's names in timm, which calls it `resnetv2` and whose last layer is a 1x1 convolution."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from lenext.models.preresnet import PreBlock, PreResNet
+from lenext.weights.keymaps.layout import Layout
+
+
+def layouts(model: PreResNet) -> tuple[Layout, ...]:
+    """Return timm's layout."""
+    paths = {"stem.conv": "stem.conv", "head.before.norm": "norm", "head.classifier": "head.fc"}
+    for ours, block in model.named_modules():
+        if isinstance(block, PreBlock):
+            _, stage, place = ours.split(".")
+            theirs = f"stages.{stage}.blocks.{place}"
+            paths |= {f"{ours}.norm": f"{theirs}.norm1", f"{ours}.branch.conv1": f"{theirs}.conv1"}
+            paths[f"{ours}.shortcut"] = f"{theirs}.downsample.conv"
+            for number in (2, 3):
+                part = f"{ours}.branch.conv{number}"
+                paths |= {f"{part}.norm": f"{theirs}.norm{number}", f"{part}.conv": f"{theirs}.conv{number}"}
+    classifier = model.head.classifier
+    assert isinstance(classifier, nn.Linear)
+    shapes = {"head.classifier.weight": (*classifier.weight.shape, 1, 1)}
+    return (Layout(library="timm", paths=paths, shapes=shapes),)
