@@ -36,6 +36,11 @@ class Claim:
     gap: float = 0.0
     why: str = ""
 
+    def rounds(self, count: float) -> bool:
+        """Return whether `count`, rounded to the digits that were published, is what was published."""
+        digits = len(f"{self.published:.12e}".partition("e")[0].rstrip("0").replace(".", ""))
+        return float(f"{count:.{digits - 1}e}") == self.published
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:

@@ -41,7 +41,7 @@ def reduction(channels: int, three: tuple[int, int], deep: tuple[int, int]) -> B
             conv1=ConvNorm(*deep, 3),
             conv2=ConvNorm(deep[1], deep[1], 3, stride=2),
         ),
-        pool=nn.MaxPool2d(3, 2, ceil_mode=True),
+        pool=nn.MaxPool2d(3, 2, padding=1),
     )
 
 
@@ -87,7 +87,7 @@ class BNInception(ImageClassifier):
 
 @register(
     Facts(
-        paper="1502.03167", year=2015, params=11_285_224, macs=2_032_600_064, size=224, smallest=1, strides=(8, 16, 32),
+        paper="1502.03167", year=2015, params=11_285_224, macs=2_032_600_064, size=224, smallest=7, strides=(8, 16, 32),
         errors=(
             Published(top1=25.2, top5=7.82, protocol="one crop"),
             Published(top5=4.82, protocol="ensemble of six, test set"),

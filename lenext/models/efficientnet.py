@@ -107,12 +107,15 @@ def _by_fan_out(model: nn.Module) -> None:
     draw(model, draw_)
 
 
-def _facts(params: int, macs: int, size: int, error: float, claims: tuple[float, float], **gap: Any) -> Facts:
+def _facts(params: int, macs: int, size: int, error: float, claims: tuple[float, float], *gap: Any) -> Facts:
     return Facts(
         paper="1905.11946", year=2019, params=params, macs=macs, size=size, smallest=1, strides=(2, 4, 8, 16, 32),
         errors=(Published(top1=error, protocol="one crop"),),
-        claims=(Claim("params", claims[0]), Claim("macs", claims[1], **gap)),
+        claims=(Claim("params", claims[0]), Claim("macs", claims[1], *gap)),
     )  # fmt: skip
+
+
+COUNTED = "not explained: torchvision's count is what is here"
 
 
 @register(_facts(5_288_548, 385_814_752, 224, 23.7, (5.3e6, 0.39e9)))
@@ -127,7 +130,17 @@ def efficientnet_b1(*, depth: float = 1.0, width: float = 1.0, **options: Any) -
     return EfficientNet(depth=1.1 * depth, width=width, **{"dropout": 0.2, **options})
 
 
-@register(_facts(9_109_994, 1_087_529_456, 288, 20.2, (9.2e6, 1e9)))
+@register(
+    _facts(
+        9_109_994,
+        1_087_529_456,
+        288,
+        20.2,
+        (9.2e6, 1e9),
+        8.8,
+        "the public weights take 288 px; at the paper's 260 it is 0.994 G",
+    )
+)
 def efficientnet_b2(*, depth: float = 1.0, width: float = 1.0, **options: Any) -> EfficientNet:
     """1.2 times as deep and 1.1 times as wide as B0."""
     return EfficientNet(depth=1.2 * depth, width=1.1 * width, **{"dropout": 0.3, **options})
@@ -139,13 +152,13 @@ def efficientnet_b3(*, depth: float = 1.0, width: float = 1.0, **options: Any) -
     return EfficientNet(depth=1.4 * depth, width=1.2 * width, **{"dropout": 0.3, **options})
 
 
-@register(_facts(19_341_616, 4_393_771_024, 380, 17.4, (19e6, 4.2e9)))
+@register(_facts(19_341_616, 4_393_771_024, 380, 17.4, (19e6, 4.2e9), 4.6, COUNTED))
 def efficientnet_b4(*, depth: float = 1.0, width: float = 1.0, **options: Any) -> EfficientNet:
     """1.8 times as deep and 1.4 times as wide as B0."""
     return EfficientNet(depth=1.8 * depth, width=1.4 * width, **{"dropout": 0.4, **options})
 
 
-@register(_facts(30_389_784, 10_266_384_752, 456, 16.7, (30e6, 9.9e9)))
+@register(_facts(30_389_784, 10_266_384_752, 456, 16.7, (30e6, 9.9e9), 3.7, COUNTED))
 def efficientnet_b5(*, depth: float = 1.0, width: float = 1.0, **options: Any) -> EfficientNet:
     """2.2 times as deep and 1.6 times as wide as B0."""
     return EfficientNet(depth=2.2 * depth, width=1.6 * width, **{"dropout": 0.4, "norm_eps": 1e-3, **options})
@@ -157,7 +170,7 @@ def efficientnet_b6(*, depth: float = 1.0, width: float = 1.0, **options: Any) -
     return EfficientNet(depth=2.6 * depth, width=1.8 * width, **{"dropout": 0.5, "norm_eps": 1e-3, **options})
 
 
-@register(_facts(66_347_960, 37_745_884_192, 600, 15.6, (66e6, 37e9)))
+@register(_facts(66_347_960, 37_745_884_192, 600, 15.6, (66e6, 37e9), 2.0, COUNTED))
 def efficientnet_b7(*, depth: float = 1.0, width: float = 1.0, **options: Any) -> EfficientNet:
     """3.1 times as deep and 2 times as wide as B0."""
     return EfficientNet(depth=3.1 * depth, width=2.0 * width, **{"dropout": 0.5, "norm_eps": 1e-3, **options})

@@ -105,7 +105,7 @@ def _facts(params: int, macs: int, top1: float, claims: tuple[Claim, ...]) -> Fa
         2_256_838,
         330_826_728,
         7.54,
-        (Claim("params", 2.3e6, 0, "the paper rounds; the count is that of the authors' file"),),
+        (Claim("params", 2.3e6),),
     )
 )
 def highway19(**options: Any) -> HighwayNetwork:
@@ -118,7 +118,7 @@ def highway19(**options: Any) -> HighwayNetwork:
         1_255_270,
         314_491_880,
         8.80,
-        (Claim("params", 1.25e6, 0, "the widths are not published; ours are chosen to meet it"),),
+        (Claim("params", 1.25e6),),
     )
 )
 def highway32(**options: Any) -> HighwayNetwork:

@@ -149,7 +149,14 @@ def mobilenet_v1_025(*, width: float = 1.0, **options: Any) -> MobileNetV1:
 
 
 @register(
-    _facts(3_504_872, 300_774_272, 28.0, (Claim("params", 3.4e6), Claim("macs", 300e6)), paper="1801.04381", year=2018)
+    _facts(
+        3_504_872,
+        300_774_272,
+        28.0,
+        (Claim("params", 3.4e6, 3.1, "not explained: without norms it is 3.47 M"), Claim("macs", 300e6)),
+        paper="1801.04381",
+        year=2018,
+    )
 )
 def mobilenet_v2(**options: Any) -> MobileNetV2:
     """Version 2 at full width."""

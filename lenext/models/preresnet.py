@@ -210,8 +210,8 @@ def preresnet200(**options: Any) -> PreResNet:
     return pre_bottleneck(make_plan(3, 24, 36, 3), **options)
 
 
-def _cifar_facts(params: int, macs: int, error: float, claim: float) -> Facts:
-    claims = (Claim("params", claim),)
+def _cifar_facts(params: int, macs: int, error: float, *claim: Any) -> Facts:
+    claims = (Claim("params", *claim),)
     return cifar_facts(params, macs, cifar_error(error), claims=claims, paper="1603.05027", year=2016)
 
 
@@ -228,7 +228,11 @@ def preresnet164_cifar(**options: Any) -> PreResNet:
     return _cifar(164, options)
 
 
-@register(_cifar_facts(10_327_706, 1_487_849_984, 4.92, 10.2e6))
+@register(
+    _cifar_facts(
+        10_327_706, 1_487_849_984, 4.92, 10.2e6, 1.3, "the paper's figure is that without projections, 10.29 M"
+    )
+)
 def preresnet1001_cifar(**options: Any) -> PreResNet:
     """333 bottlenecks."""
     return _cifar(1001, options)

@@ -231,6 +231,7 @@ def _ten_crop(top1: float, top5: float | None = None) -> Published:
     return Published(top1=top1, top5=top5, protocol="ten crops")
 
 
+STRIDE = "the paper counts the form with the stride in the 1x1"  # resnet50_v1 and so on
 PLANS = {
     18: make_plan(2, 2, 2, 2),
     34: make_plan(3, 4, 6, 3),
@@ -246,7 +247,15 @@ def resnet18(**options: Any) -> ResNet:
     return basic(PLANS[18], **options)
 
 
-@register(_facts(21_797_672, 3_663_761_408, _one_crop(26.7), _ten_crop(24.52, 7.46), claims=(Claim("macs", 3.6e9),)))
+@register(
+    _facts(
+        21_797_672,
+        3_663_761_408,
+        _one_crop(26.7),
+        _ten_crop(24.52, 7.46),
+        claims=(Claim("macs", 3.6e9, 1.8, "the paper cuts off after the first decimal"),),
+    )
+)
 def resnet34(**options: Any) -> ResNet:
     """Sixteen basic blocks."""
     return basic(PLANS[34], **options)
@@ -258,7 +267,7 @@ def resnet34(**options: Any) -> ResNet:
         4_089_184_256,
         _one_crop(24.7, 7.8, "authors' file"),
         _one_crop(23.9),
-        claims=(Claim("macs", 3.8e9),),
+        claims=(Claim("macs", 3.8e9, 7.6, STRIDE),),
     )
 )
 def resnet50(**options: Any) -> ResNet:
@@ -266,19 +275,26 @@ def resnet50(**options: Any) -> ResNet:
     return bottleneck(PLANS[50], **options)
 
 
-@register(_facts(44_549_160, 7_801_405_440, _one_crop(22.6), claims=(Claim("macs", 7.6e9),)))
+@register(_facts(44_549_160, 7_801_405_440, _one_crop(22.6), claims=(Claim("macs", 7.6e9, 2.7, STRIDE),)))
 def resnet101(**options: Any) -> ResNet:
     """33 bottlenecks, with the stride in the 3x3."""
     return bottleneck(PLANS[101], **options)
 
 
-@register(_facts(60_192_808, 11_513_626_624, _one_crop(21.7), claims=(Claim("macs", 11.3e9),)))
+@register(_facts(60_192_808, 11_513_626_624, _one_crop(21.7), claims=(Claim("macs", 11.3e9, 1.9, STRIDE),)))
 def resnet152(**options: Any) -> ResNet:
     """50 bottlenecks, with the stride in the 3x3."""
     return bottleneck(PLANS[152], **options)
 
 
-@register(_facts(25_557_032, 3_857_973_248, _ten_crop(22.85, 6.71), claims=(Claim("macs", 3.8e9),)))
+@register(
+    _facts(
+        25_557_032,
+        3_857_973_248,
+        _ten_crop(22.85, 6.71),
+        claims=(Claim("macs", 3.8e9, 1.5, "the paper cuts off after the first decimal"),),
+    )
+)
 def resnet50_v1(**options: Any) -> ResNet:
     """As published, with the stride in the 1x1."""
     return bottleneck(PLANS[50], **{"stride_in": "1x1", **options})

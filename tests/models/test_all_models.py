@@ -9,43 +9,77 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load, save
-from skeletons import blank, device, skeleton, steps
+from skeletons import blank, device, reduced, skeleton, units
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import lenext
-from lenext.models import ImageClassifier, lookup
+from lenext.models import Facts, ImageClassifier, lookup
 from lenext.models.heads import ClassMapHead
 from lenext.models.lenet import PartialConv2d, RadialBasis
 
 NAMES = lenext.list_models()
 
 
-def small_side(name: str) -> int:
-    """Return the side of small images: 32 px, or what is native or smallest where that is more or less."""
-    facts = lookup(name).facts
-    return min(facts.size, max(facts.smallest, 32))
+@dataclass(frozen=True)
+class Case:
+    """A model of the registry, and the options that it is built with here."""
+
+    name: str
+    options: dict[str, Any]
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the model."""
+        return lookup(self.name).facts
+
+    @property
+    def small_side(self) -> int:
+        """The side of small images: 32 px, or what is native or smallest where that is more or less."""
+        return min(self.facts.size, max(self.facts.smallest, 32))
+
+
+# Every model, with fewer and narrower layers where the full one is slow; `make test-full` adds those in full.
+CASES = [pytest.param(Case(name, reduced(name)), id=name) for name in NAMES] + [
+    pytest.param(Case(name, {}), id=f"{name}-full", marks=pytest.mark.full) for name in NAMES if reduced(name)
+]
 
 
 @dataclass(frozen=True)
 class Sample:
     """A small model in evaluation mode, and images for it."""
 
-    name: str
+    case: Case
     model: ImageClassifier
     images: Tensor
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=CASES)
 def sample(request: pytest.FixtureRequest) -> Sample:
     torch.manual_seed(0)
-    name, side = request.param, small_side(request.param)
-    model = lenext.create(name, classes=4, size=side).eval()
-    return Sample(name, model, torch.randn(4, lookup(name).facts.channels, side, side))
+    case: Case = request.param
+    side = case.small_side
+    model = lenext.create(case.name, classes=4, size=side, **case.options)
+    images = torch.randn(4, case.facts.channels, side, side)
+    let_norms_see(model, images)
+    return Sample(case, model.eval(), images)
+
+
+@torch.no_grad()
+def let_norms_see(model: nn.Module, images: Tensor) -> None:
+    """Give norms the statistics of `images`: with their first ones, a thousand residual layers grow beyond float32."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    if norms:
+        model(images)
+    for norm in norms:
+        norm.momentum = 0.1
 
 
 def counted_macs(model: nn.Module, x: Tensor) -> int:
@@ -82,20 +116,20 @@ def test_facts_are_those_of_the_model(name: str) -> None:
 def test_published_counts_are_ours_or_the_gap_is_told(name: str) -> None:
     facts = lookup(name).facts
     for claim in facts.claims:
-        gap = 100 * ({"params": facts.params, "macs": facts.macs}[claim.figure] / claim.published - 1)
+        ours = {"params": facts.params, "macs": facts.macs}[claim.figure]
+        gap = 100 * (ours / claim.published - 1)
         if claim.gap:
             assert gap == pytest.approx(claim.gap, abs=0.1), claim
             assert claim.why, claim
         else:
-            assert abs(gap) <= 1, claim
+            assert abs(gap) <= 1 or claim.rounds(ours), claim
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("more", [(0, 0), (17, 17), (0, 33)], ids=["native", "larger", "wider"])
-def test_shapes_at_several_sizes(name: str, more: tuple[int, int]) -> None:
-    facts = lookup(name).facts
-    size = facts.size + more[0], facts.size + more[1]
-    model, x = skeleton(name, size, classes=7), blank(name, size)
+def test_shapes_at_several_sizes(case: Case, more: tuple[int, int]) -> None:
+    size = case.facts.size + more[0], case.facts.size + more[1]
+    model, x = skeleton(case.name, size, classes=7, **case.options), blank(case.name, size)
     logits, auxiliary = model.forward_train(x)
     assert model(x).shape == logits.shape == (2, 7)
     assert all(extra.shape == (2, 7) for extra in auxiliary)
@@ -103,9 +137,9 @@ def test_shapes_at_several_sizes(name: str, more: tuple[int, int]) -> None:
     assert len(model.embed(x)) == 2
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "mlp"])
-def test_one_stage_is_one_resolution_and_its_downsampling_comes_first(name: str) -> None:
-    model, x = skeleton(name), blank(name)
+@pytest.mark.parametrize("case", [case for case in CASES if case.id != "mlp"])
+def test_one_stage_is_one_resolution_and_its_downsampling_comes_first(case: Case) -> None:
+    model, x = skeleton(case.name, **case.options), blank(case.name)
     maps = model.features(x)
     assert len(maps) == len(model.stages) > 0
     assert all(map_.ndim == 4 and len(map_) == 2 for map_ in maps)
@@ -113,48 +147,60 @@ def test_one_stage_is_one_resolution_and_its_downsampling_comes_first(name: str)
     assert sides == sorted(set(sides), reverse=True), "no two stages are of one resolution"
     x = model.stem(x)
     for number, stage in enumerate(model.stages):
-        # By how much each layer divides the resolution, the border that some lose left aside.
-        sides = [x.shape[-1], *(shape[-1] for _, _, shape in steps(stage, x))]
+        # By how much each layer or block divides the resolution, the border that some lose left aside.
+        sides = [x.shape[-1], *(shape[-1] for shape in units(stage, x))]
         factors = [round(before / after - 0.1) for before, after in pairwise(sides)]
         assert factors[0] in ((1, 2, 3) if number == 0 else (2, 3)), f"stage {number}"
-        assert set(factors[1:]) == {1}, f"stage {number}"
+        assert set(factors[1:]) <= {1}, f"stage {number}"
         x = stage(x)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_smallest_size_works_and_the_next_smaller_is_refused(name: str) -> None:
-    smallest = lookup(name).facts.smallest
+def test_stages_have_the_stated_strides(name: str) -> None:
+    facts = lookup(name).facts
+    cost = lenext.profile(name, **reduced(name))
+    found = [cost.output_of(f"stages.{number}") for number in range(len(facts.strides))]
+    assert tuple(output.stride for output in found) == facts.strides
+    for output, stride in zip(found, facts.strides, strict=True):  # the border that some layers lose left aside
+        assert 0 <= facts.size / stride + 1 - output.shape[-1] <= 8
+    with pytest.raises(IndexError):
+        cost.output_of(f"stages.{len(facts.strides)}")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_smallest_size_works_and_the_next_smaller_is_refused(case: Case) -> None:
+    name, smallest = case.name, case.facts.smallest
     size = (smallest, smallest)
-    assert skeleton(name, size, classes=3)(blank(name, size)).shape == (2, 3)
+    assert skeleton(name, size, classes=3, **case.options)(blank(name, size)).shape == (2, 3)
     if smallest > 1:
         with pytest.raises(lenext.UserError, match=f"image side {smallest - 1} < {smallest}, the smallest for {name}"):
             lenext.create(name, size=smallest - 1)
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
-@pytest.mark.parametrize("name", [name for name in NAMES if lookup(name).facts.smallest > 1])
-def test_nothing_smaller_than_the_smallest_size_would_work(name: str) -> None:
-    size = (lookup(name).facts.smallest - 1, lookup(name).facts.size)
+@pytest.mark.parametrize("case", [case for case in CASES if case.values[0].facts.smallest > 1])
+def test_nothing_smaller_than_the_smallest_size_would_work(case: Case) -> None:
+    size = (case.facts.smallest - 1, case.facts.size)
     with pytest.raises((RuntimeError, ZeroDivisionError)):  # a map without pixels, or no inputs to draw weights for
-        skeleton(name, size)(blank(name, size))
+        skeleton(case.name, size, **case.options)(blank(case.name, size))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("classes", "channels"), [(1, 1), (3, 4)])
-def test_any_number_of_classes_and_channels(name: str, classes: int, channels: int) -> None:
-    model = skeleton(name, classes=classes, in_channels=channels)
-    logits, auxiliary = model.forward_train(blank(name, channels=channels))
+def test_any_number_of_classes_and_channels(case: Case, classes: int, channels: int) -> None:
+    model = skeleton(case.name, classes=classes, in_channels=channels, **case.options)
+    logits, auxiliary = model.forward_train(blank(case.name, channels=channels))
     assert all(each.shape == (2, classes) for each in (logits, *auxiliary))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_create_says_how_the_model_was_built(name: str) -> None:
-    facts = lookup(name).facts
+@pytest.mark.parametrize("case", CASES)
+def test_create_says_how_the_model_was_built(case: Case) -> None:
+    name, size = case.name, (case.facts.size, case.facts.size + 8)
     with torch.device(device(name)):
-        model = lenext.create(name, classes=3, in_channels=2, size=(facts.size, facts.size + 8))
+        model = lenext.create(name, classes=3, in_channels=2, size=size, **case.options)
     assert isinstance(model, ImageClassifier)
     assert model.training
-    assert model.spec == lenext.models.Spec(name, 3, 2, (facts.size, facts.size + 8), {})
+    assert model.spec == lenext.models.Spec(name, 3, 2, size, case.options)
 
 
 def test_a_gradient_reaches_every_parameter(sample: Sample) -> None:
@@ -206,7 +252,7 @@ def test_the_answer_depends_on_the_image(sample: Sample) -> None:
 @torch.no_grad()
 def test_saved_and_loaded_it_answers_the_same(sample: Sample) -> None:
     model, x = sample.model, sample.images
-    other = lenext.create(sample.name, classes=4, size=x.shape[-1]).eval()
+    other = lenext.create(sample.case.name, classes=4, size=x.shape[-1], **sample.case.options).eval()
     assert not torch.equal(other(x), model(x))
     other.load_state_dict(load(save(model.state_dict())))
     assert torch.equal(other(x), model(x))
