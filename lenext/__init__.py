@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from lenext.evaluation.evaluate import evaluate
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
+    from lenext.models.scaling import Compound, compound
     from lenext.training.run import train
 
 _HOME = {
     "Classifier": "lenext.classifier",
+    "Compound": "lenext.models.scaling",
     "Cost": "lenext.cost.cost",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
+    "compound": "lenext.models.scaling",
     "create": "lenext.creation",
     "evaluate": "lenext.evaluation.evaluate",
     "grow": "lenext.growing",
@@ -42,11 +45,13 @@ _HOME = {
 
 __all__ = [
     "Classifier",
+    "Compound",
     "Cost",
     "ImageClassifier",
     "LenextError",
     "UserError",
     "compare",
+    "compound",
     "create",
     "evaluate",
     "grow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def create(
     try:
         model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **options)
     except TypeError as error:
-        if "keyword argument" not in str(error):
+        found = re.search(r"keyword argument '(\w+)'", str(error))
+        if found is None:
             raise
-        raise UserError(f"{name}: {str(error).rpartition('() ')[2]}") from error
+        raise UserError(f"{name} has no option {found[1]!r}; docs/models.md lists those that it has") from error
     except ValueError as error:  # a rate or a number that torch refuses
         raise UserError(f"{name}: {error}") from error
     options.pop("size", None)

@@ -24,7 +24,8 @@ OUR_NAMES = {
     "mobilenetv1_100": "mobilenet_v1",
     "mobilenetv2_100": "mobilenet_v2",
     "mobilenetv3_large_100": "mobilenet_v3_large",
-    "resnetv2_50": "preresnet50",
+    "mobilenetv3_small_100": "mobilenet_v3_small",
+    **{f"resnetv2_{depth}": f"preresnet{depth}" for depth in (18, 34, 50, 101, 152)},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,14 @@ DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU 
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
 SizeOption = Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")]
 BatchOption = Annotated[int, typer.Option(help="Images a batch, for memory.")]
+OptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="KEY=VALUE", help="An option of the architecture, such as shortcut=D or depth=0.5."
+    ),
+]
 
+COMMON = {"name", "model", "classes", "in_channels", "size", "batch", "weights"}
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
@@ -32,6 +39,44 @@ def parse_size(text: str | None) -> int | tuple[int, int] | None:
     if len(sides) not in (1, 2):
         raise typer.BadParameter(f"{text!r} is not a side or height x width in pixels, such as 64 or 48x64")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def parse_pairs(option: str, words: list[str] | None) -> dict[str, str]:
+    """Return {"weight_decay": "0.05"} for `weight-decay=0.05`.
+
+    Raises:
+        typer.BadParameter: a word without `=`.
+    """
+    pairs = dict[str, str]()
+    for word in words or []:
+        key, sign, value = word.partition("=")
+        if not sign or not key.strip():
+            raise typer.BadParameter(f"{option} {word}: give KEY=VALUE")
+        pairs[key.strip().replace("-", "_")] = value.strip()
+    return pairs
+
+
+def parse_options(words: list[str] | None) -> dict[str, Any]:
+    """Return the options of an architecture, each as a truth value, a number or else a word.
+
+    Raises:
+        typer.BadParameter: a word without `=`, or what every architecture has and commands have options for.
+    """
+    pairs = parse_pairs("--option", words)
+    for key in COMMON & pairs.keys():
+        raise typer.BadParameter(f"--option {key}={pairs[key]}: {key} is no option of an architecture; see --help")
+    return {key: _as_value(text) for key, text in pairs.items()}
+
+
+def _as_value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def parse_count(text: str | None) -> float | None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lenext.cli.arguments import BatchOption, JsonOption, SizeOption, new_file, parse_size
+from lenext.cli.arguments import (
+    BatchOption,
+    JsonOption,
+    OptionsOption,
+    SizeOption,
+    new_file,
+    parse_options,
+    parse_size,
+)
 from lenext.cli.output import interrupts_held, mebibytes, plain_table, print_json, print_table, room, say, short
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ def describe(
     size: SizeOption = None,
     batch: BatchOption = 1,
     classes: Annotated[int | None, typer.Option(help="Classes of the last layer; the paper's if not given.")] = None,
+    options: OptionsOption = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Fold groups this deep: 1 shows stem, stages, head.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write one line a layer into this new file.")] = None,
     json: JsonOption = False,
@@ -46,7 +55,7 @@ def describe(
     with interrupts_held():
         from lenext.cost.profile import profile
 
-    cost = profile(name, size=sides, batch=batch, classes=classes)
+    cost = profile(name, size=sides, batch=batch, classes=classes, **parse_options(options))
     if target:
         from lenext.files import write_text
 

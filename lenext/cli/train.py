@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lenext.cli.arguments import DeviceOption, JsonOption, SizeOption, ThreadsOption, parse_size
+from lenext.cli.arguments import (
+    DeviceOption,
+    JsonOption,
+    OptionsOption,
+    SizeOption,
+    ThreadsOption,
+    parse_options,
+    parse_pairs,
+    parse_size,
+)
 from lenext.cli.output import (
     TerminalProgress,
     elapsed,
@@ -37,6 +47,7 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
     ] = None,
+    options: OptionsOption = None,
     weights: Annotated[str | None, typer.Option(help="A run folder or model file to start from.")] = None,
     grow: Annotated[
         Literal["paper", "identity"] | None,
@@ -51,8 +62,6 @@ def train(
 
     Example: [bold]lenext train photos/ --model lenet5 --epochs 20[/bold]
     """
-    from dataclasses import asdict, replace
-
     with interrupts_held():
         from lenext.training.run import train as run
 
@@ -67,7 +76,8 @@ def train(
         channels=channels,
         seed=seed,
         recipe=recipe,
-        overrides=_pairs(overrides or []),
+        overrides=parse_pairs("--set", overrides),
+        options=parse_options(options),
         weights=weights,
         grow=grow,
         device=device,
@@ -90,13 +100,3 @@ def _print(result: TrainResult) -> None:
     print(f"run     {printable(result.run)}")
     print(f"report  {printable(str(Path(result.run) / 'report.html'))}")
     say(f"next: lenext predict {result.run} IMAGE")
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    pairs = dict[str, str]()
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign:
-            raise typer.BadParameter(f"--set {word}: give KEY=VALUE, such as weight_decay=0.05")
-        pairs[key.strip().replace("-", "_")] = value.strip()
-    return pairs

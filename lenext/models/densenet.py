@@ -65,15 +65,15 @@ class DenseLayer(nn.Module):
 
     @contextmanager
     def _without_statistics(self) -> Iterator[None]:
-        """Let norms count no batch: in the second computation, each has been counted already."""
-        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d) and module.training]
-        for norm in norms:
-            norm.track_running_stats = False
+        """Let norms count into copies: in the second computation, each batch has been counted already."""
+        places = [(part, name, own) for part in self.modules() for name, own in part.named_buffers(recurse=False)]
+        for part, name, own in places:
+            setattr(part, name, own.clone())
         try:
             yield
         finally:
-            for norm in norms:
-                norm.track_running_stats = True
+            for part, name, own in places:
+                setattr(part, name, own)
 
 
 class DenseStage(nn.Module):

@@ -17,6 +17,7 @@ from lenext.models.base import ImageClassifier
 from lenext.models.blocks import ConvReLU, cross_map_norm, named
 from lenext.models.heads import DenseHead
 from lenext.models.initialisation import Init, gaussian, initialise
+from lenext.models.scaling import scale_depth, scale_width
 from lenext.registry import Claim, Facts, Published, register
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -37,7 +38,8 @@ class VGG(ImageClassifier):
 
     `norm` is what follows a convolution: None, `batch`, or `response`, which follows the first alone. The paper's
     weights are normal with variance 0.01, from which it trained configuration A, to grow the deeper ones from it;
-    its authors found afterwards that `init="glorot"` trains every depth.
+    its authors found afterwards that `init="glorot"` trains every depth. `width` multiplies the maps
+    of the stages, not the dense layers.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class VGG(ImageClassifier):
         kernels: tuple[tuple[int, ...], ...],
         norm: str | None = None,
         dropout: float = 0.5,
+        width: float = 1.0,
         init: Init = "he",
         size: tuple[int, int] = (224, 224),
         classes: int = 1000,
@@ -56,12 +59,13 @@ class VGG(ImageClassifier):
         self.stem = nn.Identity()
         self.stages = nn.ModuleList()
         channels = in_channels
-        for stage, (width, sides) in enumerate(zip(WIDTHS, kernels, strict=True)):
+        for stage, (maps, sides) in enumerate(zip(WIDTHS, kernels, strict=True)):
             layers: dict[str, nn.Module] = {"pool": nn.MaxPool2d(2)} if stage else {}  # halves H and W
             for number, side in enumerate(sides, 1):
                 batch_norm = nn.BatchNorm2d if norm == "batch" else None
-                layers[f"conv{number}"] = ConvReLU(channels, width, side, padding=side // 2, norm=batch_norm)
-                channels = width
+                out_channels = scale_width(maps, width)
+                layers[f"conv{number}"] = ConvReLU(channels, out_channels, side, padding=side // 2, norm=batch_norm)
+                channels = out_channels
             self.stages.append(named(**layers))
         if norm == "response":
             self.stages[0].add_module("norm1", cross_map_norm())
@@ -74,6 +78,13 @@ class VGG(ImageClassifier):
     def convolutions(self) -> list[list[ConvReLU]]:
         """Return the convolutions of each stage, in order, each with the norm and ReLU that follow it."""
         return [[layer for layer in stage.children() if isinstance(layer, ConvReLU)] for stage in self.stages]
+
+
+def _vgg(kernels: tuple[tuple[int, ...], ...], *, depth: float = 1.0, **options: Any) -> VGG:
+    """Return the configuration with `depth` times the layers of each stage: more of its last kernel."""
+    counts = [scale_depth(len(sides), depth) for sides in kernels]
+    deepened = tuple((sides + sides[-1:] * count)[:count] for sides, count in zip(kernels, counts, strict=True))
+    return VGG(kernels=deepened, **options)
 
 
 def _facts(
@@ -96,25 +107,25 @@ def _one_crop(top1: float, top5: float | None = None) -> Published:
 @register(_facts(132_863_336, 7_609_090_048, (_dense(29.6, 10.4), _one_crop(30.98)), (Claim("params", 133e6),)))
 def vgg11(**options: Any) -> VGG:
     """Configuration A."""
-    return VGG(kernels=A, **options)
+    return _vgg(A, **options)
 
 
 @register(_facts(132_863_336, 7_609_090_048, (_dense(29.7, 10.5),), (Claim("params", 133e6),)))
 def vgg11_lrn(**options: Any) -> VGG:
     """Configuration A-LRN: local response normalisation after the first convolution."""
-    return VGG(kernels=A, norm="response", **options)
+    return _vgg(A, norm="response", **options)
 
 
 @register(_facts(133_047_848, 11_308_466_176, (_dense(28.7, 9.9), _one_crop(30.07)), (Claim("params", 133e6),)))
 def vgg13(**options: Any) -> VGG:
     """Configuration B."""
-    return VGG(kernels=B, **options)
+    return _vgg(B, **options)
 
 
 @register(_facts(133_638_952, 11_770_888_192, (_dense(28.1, 9.4),), (Claim("params", 134e6),)))
 def vgg16_c(**options: Any) -> VGG:
     """Configuration C: the third convolution of the last three stages is 1x1."""
-    return VGG(kernels=C, **options)
+    return _vgg(C, **options)
 
 
 def _test_set(top5: float, networks: str) -> Published:
@@ -130,34 +141,34 @@ def _test_set(top5: float, networks: str) -> Published:
 )  # fmt: skip
 def vgg16(**options: Any) -> VGG:
     """Configuration D."""
-    return VGG(kernels=D, **options)
+    return _vgg(D, **options)
 
 
 @register(_facts(143_667_240, 19_632_062_464, (_dense(27.3, 9.0), _one_crop(27.62)), (Claim("params", 144e6),)))
 def vgg19(**options: Any) -> VGG:
     """Configuration E."""
-    return VGG(kernels=E, **options)
+    return _vgg(E, **options)
 
 
 @register(_facts(132_868_840, 7_609_090_048, (_one_crop(29.63, 10.19),), lr_scale=1.0))
 def vgg11_bn(**options: Any) -> VGG:
     """Configuration A, batch-normalised."""
-    return VGG(kernels=A, norm="batch", **options)
+    return _vgg(A, norm="batch", **options)
 
 
 @register(_facts(133_053_736, 11_308_466_176, (_one_crop(28.41, 9.63),), lr_scale=1.0))
 def vgg13_bn(**options: Any) -> VGG:
     """Configuration B, batch-normalised."""
-    return VGG(kernels=B, norm="batch", **options)
+    return _vgg(B, norm="batch", **options)
 
 
 @register(_facts(138_365_992, 15_470_264_320, (_one_crop(26.64, 8.48),), lr_scale=1.0))
 def vgg16_bn(**options: Any) -> VGG:
     """Configuration D, batch-normalised."""
-    return VGG(kernels=D, norm="batch", **options)
+    return _vgg(D, norm="batch", **options)
 
 
 @register(_facts(143_678_248, 19_632_062_464, (_one_crop(25.78, 8.16),), lr_scale=1.0))
 def vgg19_bn(**options: Any) -> VGG:
     """Configuration E, batch-normalised."""
-    return VGG(kernels=E, norm="batch", **options)
+    return _vgg(E, norm="batch", **options)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lenext.data.loader import Loader
-from lenext.errors import LenextError
+from lenext.errors import LenextError, UserError
 from lenext.evaluation.judge import Judgement, judge
 from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
@@ -51,6 +52,7 @@ def fit(
 
     Raises:
         LenextError: the loss is no longer a finite number; the message names step and learning rate.
+        UserError: batches of one image, of which batch normalisation cannot take a variance.
     """
     optimiser = make_optimiser(model, recipe)
     schedule = make_schedule(optimiser, recipe, recipe.epochs * train.steps)
@@ -60,7 +62,7 @@ def fit(
         began, losses = time.perf_counter(), []
         batches = train.shuffled(seed=seed, epoch=number)
         for batch in progress.track(batches, f"epoch {number} of {recipe.epochs}", len(train), len):
-            logits, auxiliary = model.forward_train(batch.images)
+            logits, auxiliary = _answers(model, batch.images)
             loss = cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
             for extra in auxiliary:
                 loss = loss + AUXILIARY_WEIGHT * cross_entropy(
@@ -79,3 +81,15 @@ def fit(
             losses.append(value)
         ended = time.perf_counter()
         yield Epoch(number, step, lr, losses, began, ended, judge(model, held_out))
+
+
+def _answers(model: ImageClassifier, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    try:
+        return model.forward_train(images)
+    except ValueError as error:
+        if len(images) > 1 or "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            "one image a step is too few: at its last stage batch normalisation has one value a map, which has no "
+            "variance; give --batch-size 2 or more, or a larger --size"
+        ) from error

@@ -80,6 +80,7 @@ def train(
     fit: Fit | None = None,
     channels: int | None = None,
     seed: int = 0,
+    options: Mapping[str, Any] | None = None,
     recipe: str = "default",
     overrides: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
@@ -94,11 +95,11 @@ def train(
         result = lenext.train("photos/", "lenet5", epochs=5)
         print(result.top1, result.run)
 
-    `data` is any source that `lenext.data.opening.open_source` opens. `recipe` names a recipe, whose values
-    `epochs`, `batch_size`, `lr` and `overrides` replace. `fit` says how a photo's shape meets the model's:
-    `crop`, `pad` or `squash`; `channels` is 1 or 3, or what the images have. `weights` is what to start from; they
-    may be those of a shallower model where `grow` says how `lenext.grow` makes `model` of it. `out` is the run
-    folder, a new one below `runs/` where it is None.
+    `data` is any source that `lenext.data.opening.open_source` opens. `recipe` names a recipe, whose values `epochs`,
+    `batch_size`, `lr` and `overrides` replace. `fit` says how a photo's shape meets the model's: `crop`, `pad` or
+    `squash`; `channels` is 1 or 3, or what the images have. `options` are those of the architecture, such as
+    `{"shortcut": "D"}`. `weights` is what to start from, with its options; they may be those of a shallower model
+    where `grow` says how `lenext.grow` makes `model` of it. `out` is the run folder, a new one below `runs/` if None.
 
     Raises:
         UserError: a mistake in the settings or in the data.
@@ -115,6 +116,7 @@ def train(
         fit=fit,
         channels=channels,
         seed=seed,
+        options=dict(options or {}),
         weights=str(weights) if weights is not None else None,
         grow=grow,
         device=device,
@@ -152,7 +154,9 @@ class _Run:
         )
         if model is None:
             form = self.data.preprocessing.form
-            model = create(settings.model, classes=len(classes), in_channels=form.channels, size=form.size)
+            model = create(
+                settings.model, classes=len(classes), in_channels=form.channels, size=form.size, **settings.options
+            )
         self.model = model
         # What the weights to start from were trained on stays known.
         earlier = start[0].trained_on if start else np.empty(0, np.uint64)
@@ -287,7 +291,8 @@ def _model_to_start_from(
     """Return the model of a file with its weights, grown where the settings say so."""
     _require_same_classes(settings, file.metadata["class_names"], classes)
     form = preprocessing.form
-    model = create(file.metadata["model"], classes=len(classes), in_channels=form.channels, size=form.size)
+    options = {**file.metadata["options"], **settings.options}
+    model = create(file.metadata["model"], classes=len(classes), in_channels=form.channels, size=form.size, **options)
     load_strictly(model, file.tensors, where=str(settings.weights))
     return model if settings.grow is None else grow_model(model, settings.model, how=settings.grow)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lenext.creation import as_size, check_size
+from lenext.cost.skeleton import Skeleton
+from lenext.creation import as_size, check_size, create
 from lenext.data.decode import FITS, Fit, ImageForm
 from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
@@ -21,7 +22,10 @@ SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an optio
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a run was asked to do. None leaves a choice open; `overrides` are values of the recipe."""
+    """What a run was asked to do. None leaves a choice open; `overrides` are values of the recipe.
+
+    `options` are those of the architecture.
+    """
 
     data: str
     model: str
@@ -31,6 +35,7 @@ class Settings:
     fit: Fit | None = None
     channels: int | None = None
     seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
     grow: How | None = None
     device: str = "auto"
@@ -52,6 +57,9 @@ class Settings:
             if self.weights is None:
                 raise UserError(f"nothing to grow {self.model} from; give --weights, the run of a shallower model")
         make_recipe(self.recipe, 1, self.overrides)
+        if self.options:
+            with Skeleton():
+                create(self.model, size=self.size, **self.options)
 
     def form(self) -> ImageForm:
         """Return what images are brought to where no weights decide it."""
@@ -93,10 +101,17 @@ class Settings:
         if self.size is not None:
             height, width = self.size
             words += ["--size", str(height) if height == width else f"{height}x{width}"]
+        for key, value in self.options.items():
+            words += ["--option", f"{key}={value}"]
         for key, value in self.overrides.items():
             words += [f"--{key.replace('_', '-')}", str(value)] if key in SHORTCUTS else ["--set", f"{key}={value}"]
         return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:
         """Return every setting as JSON values."""
-        return {**asdict(self), "overrides": dict(self.overrides), "size": list(self.size) if self.size else None}
+        return {
+            **asdict(self),
+            "overrides": dict(self.overrides),
+            "options": dict(self.options),
+            "size": list(self.size) if self.size else None,
+        }

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from lenext.models.blocks import ConvReLU, cross_map_norm, named
+from lenext.models.blocks import (
+    Branches,
+    ConvNorm,
+    ConvReLU,
+    SqueezeExcite,
+    StochasticDepth,
+    cross_map_norm,
+    named,
+)
 
 
 def test_response_normalisation_is_the_papers() -> None:
@@ -45,3 +54,45 @@ def test_a_norm_stands_between_convolution_and_relu() -> None:
 def test_named_modules_work_in_order() -> None:
     modules = named(twice=nn.Conv2d(1, 1, 1), relu=nn.ReLU())
     assert [name for name, _ in modules.named_children()] == ["twice", "relu"]
+
+
+def test_a_conv_norm_keeps_the_size_unless_it_is_told_otherwise() -> None:
+    x = torch.zeros(1, 3, 9, 11)
+    for kernel in (1, 3, 5, (1, 7), (7, 1)):
+        assert ConvNorm(3, 4, kernel)(x).shape == (1, 4, 9, 11)
+    assert ConvNorm(3, 4, 3, stride=2)(x).shape == (1, 4, 5, 6)
+    assert ConvNorm(3, 4, 3, stride=2, padding=0)(x).shape == (1, 4, 4, 5)
+    layer = ConvNorm(3, 4, activation=None)
+    assert [name for name, _ in layer.named_children()] == ["conv", "norm"]
+    assert layer.conv.bias is None
+
+
+def test_branches_stack_their_maps_in_order() -> None:
+    pair, x = Branches(first=nn.Identity(), second=nn.MaxPool2d(3, 1, padding=1)), torch.randn(2, 3, 5, 5)
+    assert torch.equal(pair(x), torch.cat([x, nn.functional.max_pool2d(x, 3, 1, 1)], 1))
+
+
+def test_stochastic_depth_drops_whole_images_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    layer, x = StochasticDepth(0.25), torch.ones(20_000, 2, 1, 1)
+    kept = layer(x)
+    assert torch.equal(kept[:, 0], kept[:, 1])
+    values = kept.unique()
+    torch.testing.assert_close(values, torch.tensor([0.0, 4 / 3]))
+    assert kept.mean().item() == pytest.approx(1, abs=0.02)
+    assert layer.eval()(x) is x
+    assert StochasticDepth(0.0)(x) is x
+    assert layer.train()(x.to(torch.bfloat16)).dtype == torch.bfloat16
+    assert "rate=0.25" in repr(layer)
+    for rate in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="stochastic depth has to be at least 0 and below 1"):
+            StochasticDepth(rate)
+
+
+@torch.no_grad()
+def test_squeeze_and_excitation_by_hand() -> None:
+    layer, x = SqueezeExcite(4, 2), torch.randn(3, 4, 5, 5)
+    means = x.mean((2, 3))
+    squeezed = (means @ layer.reduce.weight[:, :, 0, 0].T + layer.reduce.bias).relu()
+    weights = (squeezed @ layer.expand.weight[:, :, 0, 0].T + layer.expand.bias).sigmoid()
+    torch.testing.assert_close(layer(x), x * weights[:, :, None, None])

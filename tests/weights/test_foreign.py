@@ -8,6 +8,7 @@ import pytest
 import torch
 from golden_weights import FOLDER, foreign_tensors, gap, read_golden
 from safetensors.torch import save_file
+from skeletons import reduced
 from torch import Tensor
 
 import lenext
@@ -18,7 +19,16 @@ from lenext.weights.keymaps.layout import COUNTER, Layout, numbered
 
 GOLDENS = sorted(path.stem for path in FOLDER.glob("*.json"))
 # A VGG takes ten seconds; benchmarks/goldens.py runs every one there is.
-ANSWERED = ["torchvision-alexnet", "torchvision-vgg11_bn", "torchvision-vgg16", "torchvision-vgg19", "timm-vgg16"]
+ANSWERED = [
+    "torchvision-alexnet", "torchvision-vgg11_bn", "torchvision-vgg16", "torchvision-vgg19", "timm-vgg16",
+    "torchvision-resnet18", "torchvision-resnet50", "torchvision-resnext50_32x4d", "torchvision-wide_resnet50_2",
+    "timm-resnet50c", "timm-resnet50d", "timm-resnetv2_18", "timm-resnetv2_50", "torchvision-densenet121",
+    "timm-densenet121", "torchvision-inception_v3", "timm-inception_v4", "timm-inception_resnet_v2",
+    "timm-mobilenetv1_100", "torchvision-mobilenet_v2", "timm-mobilenetv2_100", "torchvision-mobilenet_v3_small",
+    "torchvision-mobilenet_v3_large", "timm-mobilenetv3_small_100", "torchvision-efficientnet_b0",
+    "timm-efficientnet_b0", "torchvision-efficientnet_b5", "timm-efficientnet_b6", "torchvision-convnext_tiny",
+    "timm-convnext_tiny",
+]  # fmt: skip
 VGGS = [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
 LARGEST_GAP = 1e-7
 
@@ -225,3 +235,48 @@ def test_layers_are_counted_as_in_one_sequence() -> None:
     inner = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Identity(), torch.nn.ReLU())
     counted = numbered("features", ("stem", inner), ("pool", torch.nn.MaxPool2d(2)), ("none", torch.nn.Identity()))
     assert counted == {"stem.0": "features.0", "stem.2": "features.1", "pool": "features.2"}
+
+
+@pytest.mark.parametrize("name", [name for name in lenext.list_models() if not name.startswith("lenet5")])
+def test_every_key_map_names_every_tensor_once_and_reads_what_it_wrote(name: str) -> None:
+    model = without_storage(name, **reduced(name))
+    own = {path: tensor.shape for path, tensor in model.state_dict().items()}
+    for layout in layouts(model):
+        written = layout.write(model)
+        assert len(written) == len(own)
+        assert {path: tensor.shape for path, tensor in layout.read(model, written).tensors.items()} == own
+        assert layout.fit(model, written) == len(own)
+
+
+def test_the_norms_of_a_library_come_with_its_weights_and_stay_known() -> None:
+    golden = read_golden(FOLDER / "timm-mobilenetv3_small_100.json")
+
+    def loaded(**options: float) -> ImageClassifier:
+        model = lenext.create("mobilenet_v3_small", **options)
+        load_foreign(model, foreign_tensors(golden), where="file")
+        return model
+
+    def eps(model: ImageClassifier) -> set[float]:
+        return {module.eps for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)}
+
+    model = loaded()
+    assert model.spec is not None
+    assert (eps(model), model.spec.options) == ({1e-5}, {"norm_eps": 1e-5})
+    again = lenext.create("mobilenet_v3_small", **model.spec.options)
+    assert eps(again) == {1e-5}
+    assert eps(loaded(norm_eps=0.01)) == {0.01}  # whoever says what it shall be has it so
+
+
+def test_the_common_names_of_cifar_nets_are_known() -> None:
+    model = lenext.create("resnet20_cifar")
+    layout = layout_of(model, "pytorch_resnet_cifar10")
+    theirs = layout.write(model)
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.conv1.weight", "layer3.2.bn2.bias", "linear.bias"} <= set(
+        theirs
+    )
+    assert theirs["linear.weight"].shape == (10, 64)
+    fresh = lenext.create("resnet20_cifar")
+    load_foreign(fresh, {f"module.{name}": tensor for name, tensor in theirs.items()}, where="file")
+    assert_same(weights(fresh), weights(model))
+    with_projections = lenext.create("resnet20_cifar", shortcut="B")
+    assert "layer2.0.shortcut.0.weight" in layout_of(with_projections, "pytorch_resnet_cifar10").write(with_projections)
