@@ -20,7 +20,9 @@ def compare(
     size: SizeOption = None,
     batch: BatchOption = 1,
     classes: Annotated[int | None, typer.Option(help="Classes of the last layer; the papers' if not given.")] = None,
-    chart: Annotated[Path | None, typer.Option(help="Draw error against multiply-adds: a new .png or .svg.")] = None,
+    chart: Annotated[
+        Path | None, typer.Option(help="Draw error against multiply-adds, a panel a dataset: a new .png or .svg.")
+    ] = None,
     error: Annotated[
         Literal["top1", "top5"] | None, typer.Option(help="The error to draw; the one that most of them have.")
     ] = None,

@@ -86,12 +86,17 @@ def test_compare(command: Command, tmp_path: Path) -> None:
     assert value[0]["error"] == {
         "top1": 43.5, "top5": 20.9, "protocol": "one crop", "dataset": "ImageNet", "source": "torchvision",
     }  # fmt: skip
-    answer = command("compare", "alexnet", "alexnet_96", "nin_cifar", "--chart", tmp_path / "chart.svg")
+    names = ("alexnet", "alexnet_96", "googlenet", "nin_cifar")
+    answer = command("compare", *names, "--chart", tmp_path / "chart.svg")
     assert answer.code == 0
     assert re.search(r"alexnet +2014 +224x224 +61,100,840 +714\.188 M .* 43\.50 % +20\.90 % +one crop", answer.out)
     assert "CIFAR-10, with augmentation" in answer.out
-    assert "not in the chart, for want of an error that compares: alexnet_96, nin_cifar" in answer.err
+    lacking = "not in the chart, for want of an error that compares: "
+    assert f"{lacking}alexnet_96, googlenet\n" in answer.err
     assert (tmp_path / "chart.svg").read_text().startswith("<?xml")
+    answer = command("compare", *names, "--chart", tmp_path / "top5.png", "--error", "top5")
+    assert f"{lacking}alexnet_96, nin_cifar\n" in answer.err
+    assert (tmp_path / "top5.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_models_are_filtered_and_sorted(command: Command) -> None:
