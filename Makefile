@@ -8,12 +8,13 @@ TORCH  ?= 2.13.0
 BIN    := $(VENV)/bin
 DEMO   := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-full lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   install lenext, train LeNet-5 on handwritten digits, show what it learned"
 	@echo "make test   install what the tests need and run them all"
+	@echo "make test-full   the same, and the deepest and widest models in full"
 	@echo "make lint   ruff and mypy"
 
 demo: $(VENV)/installed
@@ -24,6 +25,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+test-full: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "full or not full"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """How long `lenext describe` takes beside importing torch, as whole processes, and how much memory.
 
-python benchmarks/describing.py
+python benchmarks/describing.py [MODEL ...]
 
 The arithmetic that must be is none, and the bytes that must be read are those of torch itself: a description can cost
 little more than `python -c "import torch"`. The bound is 1.3 times that and 0.3 s.
@@ -18,7 +18,7 @@ from pathlib import Path
 from rounds import alternate, machine, median_ratio, spread
 
 ROUNDS = 11
-MODELS = ("vgg19", "googlenet_bn")
+MODELS = ("vgg19", "googlenet_bn", "resnet1202_cifar", "preresnet1001_cifar")
 
 
 def seconds(command: list[str], peaks: list[float] | None = None) -> float:
@@ -37,7 +37,7 @@ def seconds(command: list[str], peaks: list[float] | None = None) -> float:
 def main() -> None:
     """Measure each model in turn with the import of torch."""
     script = str(Path(sys.executable).with_name("lenext"))
-    for name in MODELS:
+    for name in sys.argv[1:] or MODELS:
         peaks: list[float] = []
         described, imported = alternate(
             lambda name=name, peaks=peaks: seconds([script, "describe", name, "--batch", "128"], peaks),  # type: ignore[misc]

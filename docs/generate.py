@@ -5,7 +5,10 @@ python docs/generate.py
 
 from __future__ import annotations
 
+import inspect
+import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,19 +28,84 @@ def table(head: str, align: str, rows: Iterator[str]) -> str:
 
 
 def models() -> str:
-    """Every architecture: what it is and what it costs."""
+    """Every family: what its file says of it, and what each of its architectures is and costs."""
+    families: dict[str, list[Entry]] = {}
+    for entry in entries():
+        families.setdefault(entry.family, []).append(entry)
+    return "\n\n".join(family(of_it) for of_it in families.values())
 
-    def row(entry: Entry) -> str:
-        facts, total = entry.facts, lenext.profile(entry.name).total
-        cells = (
-            f"`{entry.name}`", f"[{facts.year}]({facts.paper_url})", f"{facts.channels}x{facts.size}x{facts.size}",
-            facts.smallest, f"{total.params:,}", short(total.macs), f"{total.activations / 1e6:.2f} M",
-            f"{total.training_bytes['adam'] / 2**20:,.0f}",
-        )  # fmt: skip
-        return " | ".join(map(str, cells))
 
-    head = "name | paper | input | smallest side | parameters | multiply-adds | activations | training, MiB an image"
-    return table(head, "---|---|---|--:|--:|--:|--:|--:", map(row, entries()))
+def family(of_it: list[Entry]) -> str:
+    doc = inspect.getdoc(sys.modules[of_it[0].build.__module__]) or ""
+    first, *paragraphs = doc.split("\n\n")
+    title, _, paper = first.partition(": ")
+    shapes = [text for text in paragraphs if " px: " in text]
+    prose = [text for text in paragraphs if text not in shapes]
+    parts = [f"### {title}\n{paper}", *prose, *(f"```text\n{text}\n```" for text in shapes)]
+    head = (
+        "name | what | input | smallest side | parameters | multiply-adds | activations | training, MiB an image | "
+        "published error"
+    )
+    return "\n\n".join([*parts, table(head, "---|---|---|--:|--:|--:|--:|--:|---", map(model, of_it))])
+
+
+def model(entry: Entry) -> str:
+    facts, total = entry.facts, lenext.profile(entry.name).total
+    what = (inspect.getdoc(entry.build) or "").partition("\n")[0].rstrip(".")
+    cells = (
+        f"`{entry.name}`", what, f"{facts.channels}x{facts.size}x{facts.size}", facts.smallest, f"{total.params:,}",
+        short(total.macs), f"{total.activations / 1e6:.2f} M", f"{total.training_bytes['adam'] / 2**20:,.0f}",
+        published(entry),
+    )  # fmt: skip
+    return " | ".join(map(str, cells))
+
+
+def published(entry: Entry) -> str:
+    if not entry.facts.errors:
+        return ""
+    error = entry.facts.errors[0]
+    figures = " / ".join(f"{value:.2f} %" for value in (error.top1, error.top5) if value is not None)
+    kind = "top-1" if error.top5 is None else "top-5" if error.top1 is None else "top-1 / top-5"
+    return f"{kind} {figures}, {error.dataset}, {error.protocol}" + (f" ({error.source})" if error.source else "")
+
+
+# Of each net of the published table, its factors of depth and width.
+TABLE = {
+    "b1": (1.1, 1.0),
+    "b2": (1.2, 1.1),
+    "b3": (1.4, 1.2),
+    "b4": (1.8, 1.4),
+    "b5": (2.2, 1.6),
+    "b6": (2.6, 1.8),
+    "b7": (3.1, 2.0),
+}
+SIDES = {"b2": 260}  # the paper's, where the public weights take another
+
+
+def compounds() -> str:
+    """Each EfficientNet by the published table, and by the rule that the table is said to follow."""
+
+    def rows() -> Iterator[str]:
+        for key, (depth, width) in TABLE.items():
+            name = f"efficientnet_{key}"
+            side = SIDES.get(key, lookup(name).facts.size)
+            implied = (math.log(depth, 1.2), math.log(width, 1.1), math.log(side / 224, 1.15))
+            phi = round(2 * sum(implied) / 3) / 2
+            scale = lenext.compound(phi)
+            ruled = lenext.profile("efficientnet_b0", **scale.options("efficientnet_b0")).total
+            tabled = lenext.profile(name, size=side).total
+            cells = (
+                f"`{name}`", f"{depth:g}, {width:g}, {side}", short(tabled.params), short(tabled.macs), f"{phi:g}",
+                f"{scale.depth:.2f}, {scale.width:.2f}, {scale.size(224)}", short(ruled.params), short(ruled.macs),
+                f"{100 * (ruled.params / tabled.params - 1):+.0f} %", f"{100 * (ruled.macs / tabled.macs - 1):+.0f} %",
+            )  # fmt: skip
+            yield " | ".join(cells)
+
+    head = (
+        "model | table: depth, width, side | parameters | multiply-adds | phi | rule: depth, width, side | "
+        "parameters | multiply-adds | rule to table, parameters | multiply-adds"
+    )
+    return table(head, "---|---|--:|--:|--:|---|--:|--:|--:|--:", rows())
 
 
 def counts() -> str:
@@ -80,7 +148,7 @@ def short(count: float) -> str:
     return f"{count / 1e9:.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"
 
 
-TABLES: dict[str, Callable[[], str]] = {"models": models, "counts": counts, "errors": errors}
+TABLES: dict[str, Callable[[], str]] = {"models": models, "counts": counts, "errors": errors, "compounds": compounds}
 
 
 def filled(text: str) -> str:

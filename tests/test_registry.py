@@ -6,7 +6,7 @@ from lenext import UserError, list_models
 from lenext.models import lookup
 from lenext.registry import Facts, register
 
-FACTS = Facts(paper="1512.03385", year=2015, params=1, macs=1, size=224, smallest=32)
+FACTS = Facts(paper="1512.03385", year=2015, params=1, macs=1, size=224, smallest=32, strides=(1,))
 
 
 def test_a_name_is_registered_once() -> None:

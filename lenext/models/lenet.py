@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lenext.models.base import ImageClassifier
 from lenext.models.blocks import Sparse
 from lenext.models.heads import DenseHead
-from lenext.registry import Facts, register
+from lenext.registry import Facts, Published, register
 
 
 def _pooled(size: tuple[int, int], padding: int) -> tuple[int, int]:
@@ -212,6 +212,7 @@ class LeNet1998(ImageClassifier):
     Facts(
         paper="10.1109/5.726791", year=1998, params=60_000, macs=326_520,
         size=32, smallest=16, strides=(1, 2), channels=1, classes=10, size_bound=True,
+        errors=(Published(top1=0.95, protocol="test set", dataset="MNIST"),),
     )
 )  # fmt: skip
 def lenet5_1998(**options: Any) -> LeNet1998:

@@ -309,7 +309,15 @@ def resnet101_v1(**options: Any) -> ResNet:
     return bottleneck(PLANS[101], **{"stride_in": "1x1", **options})
 
 
-@register(_facts(60_192_808, 11_282_415_616, _ten_crop(21.43, 5.71), claims=(Claim("macs", 11.3e9),)))
+@register(
+    _facts(
+        60_192_808,
+        11_282_415_616,
+        _ten_crop(21.43, 5.71),
+        Published(top5=3.57, protocol="ensemble of six, test set"),
+        claims=(Claim("macs", 11.3e9),),
+    )
+)
 def resnet152_v1(**options: Any) -> ResNet:
     """As published, with the stride in the 1x1."""
     return bottleneck(PLANS[152], **{"stride_in": "1x1", **options})

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import lenext
-from lenext.cost.chart import LIGHT_INK, _limits, _place, _width, choose, write_chart
+from lenext.cost.chart import LIGHT_INK, _limits, _width, choose, write_chart
 from lenext.cost.comparison import Comparison
 from lenext.models import lookup
 from lenext.registry import Published
@@ -130,7 +130,10 @@ def test_a_panel_a_dataset_from_the_cheapest_on(timeline: list[Comparison], draw
     widths = [panel.frame[2] - panel.frame[0] for panel in panels]
     assert widths[2] > 2 * max(widths[:2])
     assert words.count("multiply-adds of an image") == words.count("parameters (area)") == 1
-    assert {"one crop", "one crop (authors' file)", "with augmentation", "100 M"} <= set(words)
+    assert {"one crop", "with augmentation", "100 M"} <= set(words)
+    assert not any(
+        "authors' file" in text for text in words
+    )  # whose weights it was says nothing of how it was measured
     assert {"60,000 digits, without", "distorted ones"} <= set(words)
 
 
@@ -165,32 +168,6 @@ def test_labels_cover_neither_each_other_nor_the_frame(drawn: Path) -> None:
             assert top < box[1] < box[3] < bottom
         for one, other in combinations(boxes, 2):
             assert one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
-
-
-@pytest.mark.parametrize("crowd", [1, 7, 40])
-def test_labels_find_a_place_of_their_own(crowd: int) -> None:
-    generator = np.random.default_rng(crowd)
-    room = np.array([600.0, 360.0])
-    dots = room / 2 + generator.normal(size=(crowd, 2)) * room / 7
-    dots[1:2] = dots[:1]  # two models that cost and err alike
-    sizes = np.stack([generator.uniform(50, 100, crowd), np.full(crowd, 11.0)], axis=1)
-    radii = generator.uniform(0, 16, crowd)
-    corners, clashes = _place(room, dots, radii, sizes)
-    assert clashes == 0
-    assert (corners > 0).all()
-    assert (corners + sizes < room).all()
-    for label, (corner, size) in enumerate(zip(corners, sizes, strict=True)):
-        reach = np.linalg.norm(np.clip(dots, corner, corner + size) - dots, axis=1)
-        assert reach.min() >= 3.5
-        others = np.arange(crowd) != label
-        apart = np.maximum(corner - corners - sizes, corners - corner - size).max(1)
-        assert (apart[others] >= 0).all()
-    assert np.array_equal(corners, _place(room, dots, radii, sizes)[0])
-
-
-def test_clashes_that_remain_are_counted() -> None:
-    dots, sizes = np.full((6, 2), 20.0), np.tile([35.0, 11.0], (6, 1))
-    assert _place(np.array([40.0, 40.0]), dots, np.zeros(6), sizes)[1] > 0
 
 
 def test_ticks_are_plain_and_do_not_overlap(drawn: Path) -> None:

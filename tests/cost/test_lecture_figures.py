@@ -10,6 +10,7 @@ import lenext
 from lenext.cost.cost import Total
 from lenext.models.googlenet import Inception, NaiveInception
 from lenext.models.heads import DenseHead
+from lenext.models.resnet import BasicBlock, Bottleneck
 
 MIB = 2**20
 
@@ -184,8 +185,39 @@ def test_002_errors_of_ensembles() -> None:
 
     errors = {
         (name, error.top5)
-        for name in ("vgg16", "googlenet")
+        for name in ("vgg16", "googlenet", "prelunet_a", "bn_inception", "resnet152_v1")
         for error in lookup(name).facts.errors
         if "ensemble" in error.protocol
     }
-    assert errors == {("vgg16", 7.32), ("vgg16", 6.8), ("googlenet", 6.66)}
+    assert errors == {
+        ("vgg16", 7.32), ("vgg16", 6.8), ("googlenet", 6.66), ("prelunet_a", 4.94), ("bn_inception", 4.82),
+        ("resnet152_v1", 3.57),
+    }  # fmt: skip
+
+
+def test_002_residual_blocks() -> None:
+    """As the note counts, with biases in the 3x3 convolutions and no norms, and as they are."""
+    three = nn.Conv2d(64, 64, 3)
+    assert 2 * params(three) == 73_856
+    assert 2 * params(nn.Conv2d(256, 256, 3)) == 1_180_160
+    assert 256 * 64 + params(three) + 64 * 256 == 69_696
+    assert [params(block) for block in (BasicBlock(64, 64, 1), BasicBlock(256, 256, 1), Bottleneck(256, 64, 1))] == [
+        73_984, 1_180_672, 70_400,
+    ]  # fmt: skip
+
+
+def test_003_a_bottleneck_has_17_c_squared_weights_where_two_3x3_have_18() -> None:
+    """For C maps inside and 4C outside; the note says 11."""
+    weights = [p.numel() for p in Bottleneck(4 * 32, 32, 1).parameters() if p.ndim == 4]
+    assert sum(weights) == 17 * 32**2
+    assert sum(p.numel() for p in BasicBlock(32, 32, 1).parameters() if p.ndim == 4) == 18 * 32**2
+
+
+def test_003_resnext_groups_the_3x3() -> None:
+    """The note says that the 1x1 convolutions are grouped."""
+    block = lenext.create("resnext50_32x4d", depth=0.1).stages[1][0]  # type: ignore[index]
+    assert [conv.conv.groups for conv in (block.conv1, block.conv2, block.conv3)] == [1, 32, 1]
+
+
+def params(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

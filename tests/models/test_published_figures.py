@@ -103,6 +103,7 @@ FIGURES = {
 CIFAR = "with augmentation"
 
 ERRORS = {
+    "lenet5_1998": (0.95, None, "test set"),
     "alexnet": (43.5, 20.9, "one crop"),
     "alexnet_2012": (40.7, 18.2, "ten views"),
     "zfnet": (38.4, 16.5, "ten views"),
