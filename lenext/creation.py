@@ -44,7 +44,7 @@ def create(
     try:
         model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **options)
     except TypeError as error:
-        found = re.search(r"keyword argument '(\w+)'", str(error))
+        found = re.search(r"(?:keyword argument|multiple values for argument) '(\w+)'", str(error))
         if found is None:
             raise
         raise UserError(f"{name} has no option {found[1]!r}; docs/models.md lists those that it has") from error

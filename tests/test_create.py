@@ -23,7 +23,7 @@ from lenext.weights.model_file import read_model_file
         ({"size": (28,)}, r"size \(28,\) is not a side in pixels"),
         ({"size": 0}, "size 0 is not a side"),
         ({"size": 100_000}, "image side 100,000 is above 16,384"),
-        ({"depth": 3}, "lenet5: got an unexpected keyword argument 'depth'"),
+        ({"depth": 3}, "lenet5 has no option 'depth'"),
     ],
 )
 def test_what_cannot_be_built_is_refused(options: dict[str, Any], message: str) -> None:
@@ -36,7 +36,7 @@ def test_what_cannot_be_built_is_refused(options: dict[str, Any], message: str) 
     [
         ("vgg16", {"dropout": 2}, "vgg16: dropout probability has to be between 0 and 1"),
         ("vgg16", {"init": "best"}, "init 'best' is not known; give he, glorot or paper"),
-        ("vgg16", {"kernels": ()}, "vgg16: got multiple values for keyword argument 'kernels'"),
+        ("vgg16", {"kernels": ()}, "vgg16 has no option 'kernels'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(name: str, options: dict[str, Any], message: str) -> None:

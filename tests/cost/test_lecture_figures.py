@@ -57,6 +57,7 @@ def test_002_layers_of_alexnet() -> None:
 
 
 def test_002_convolutional_form_of_alexnet() -> None:
+    torch.manual_seed(0)
     model = lenext.create("alexnet").eval()
     assert isinstance(model.head, DenseHead)
     head = model.head.convolutional()

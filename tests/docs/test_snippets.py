@@ -12,6 +12,9 @@ from conftest import Answer
 from pictures import class_folder, stripes
 from PIL import Image
 
+import lenext
+from lenext.models import lookup
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +49,11 @@ def test_the_python_runs_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "runs/lenet5-photos" in printed
     assert "a.png upright" in printed
+
+
+def test_the_number_of_architectures_is_right() -> None:
+    families = {lookup(name).family for name in lenext.list_models()}
+    assert f"There are {len(lenext.list_models())} architectures in {len(families)} families" in README
 
 
 def test_the_make_targets_are_there() -> None:
