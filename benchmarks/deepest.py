@@ -42,12 +42,10 @@ def step(name: str, batch: int) -> None:
     seconds = (time.perf_counter() - built) / 2
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     expected = lenext.profile(name, batch=batch).total.training_bytes["momentum"]
-    print(
-        f"{name}, {batch} images: built in {built - began:.1f} s, a step in {seconds:.1f} s, peak {peak / 2**30:.1f} GiB "
-        f"({'within' if peak <= LIMIT else 'BEYOND'} 24), activations with gradients and weights {expected / 2**30:.1f} "
-        f"GiB by `describe`; losses {losses[0]:.2f}, {losses[1]:.2f}",
-        flush=True,
-    )
+    print(f"{name}, {batch} images: built in {built - began:.1f} s, a step in {seconds:.1f} s")
+    print(f"  peak memory {peak / 2**30:.1f} GiB ({'within' if peak <= LIMIT else 'BEYOND'} 24)")
+    print(f"  weights, their optimiser state, activations and gradients by `describe`: {expected / 2**30:.1f} GiB")
+    print(f"  losses {losses[0]:.2f}, {losses[1]:.2f}", flush=True)
 
 
 def main() -> None:

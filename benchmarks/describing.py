@@ -3,7 +3,8 @@
 python benchmarks/describing.py [MODEL ...]
 
 The arithmetic that must be is none, and the bytes that must be read are those of torch itself: a description can cost
-little more than `python -c "import torch"`. The bound is 1.3 times that and 0.3 s.
+little more than `python -c "import torch"`. The bound is 1.3 times that and 0.3 s; of a network of a thousand layers,
+whose modules have to be made and run, it is 3 s.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 from rounds import alternate, machine, median_ratio, spread
 
 ROUNDS = 11
-MODELS = ("vgg19", "googlenet_bn", "resnet1202_cifar", "preresnet1001_cifar")
+DEEPEST = ("resnet1202_cifar", "preresnet1001_cifar")
+MODELS = ("vgg19", "googlenet_bn", *DEEPEST)
 
 
 def seconds(command: list[str], peaks: list[float] | None = None) -> float:
@@ -44,7 +46,7 @@ def main() -> None:
             lambda: seconds([sys.executable, "-c", "import torch"]),
             ROUNDS,
         )
-        bound = 1.3 * statistics.median(imported) + 0.3
+        bound = 3.0 if name in DEEPEST else 1.3 * statistics.median(imported) + 0.3
         print(f"lenext describe {name} --batch 128: {spread(described, 's')}, bound {bound:.2f} s")
         print(f"  import torch: {spread(imported, 's')}; ratio {median_ratio(described, imported)}")
         print(f"  peak memory {max(peaks):.0f} MB")

@@ -16,25 +16,27 @@ from lenext.cli.arguments import (
     parse_options,
     parse_size,
 )
-from lenext.cli.output import interrupts_held, mebibytes, plain_table, print_json, print_table, room, say, short
+from lenext.cli.output import (
+    garbage_kept,
+    interrupts_held,
+    mebibytes,
+    plain_table,
+    print_json,
+    print_table,
+    room,
+    say,
+    short,
+)
 
 if TYPE_CHECKING:
     from lenext.cost.cost import Cost
     from lenext.cost.folding import Line
 
+LONGEST = 1000  # lines of a table
 BAR = 10  # characters of the bar that shows a share
 BLOCKS = " ▏▎▍▌▋▊▉█"
-# In a narrow terminal.
-GIVE_WAY = (
-    "offset",
-    "stride",
-    "FLOPs",
-    "activations",
-    "field",
-    "kind",
-    "share of MACs",
-    "memory",
-)  # in a narrow terminal
+# In a narrow terminal, the first of these first.
+GIVE_WAY = ("offset", "stride", "FLOPs", "activations", "field", "kind", "share of MACs", "memory")
 
 
 def describe(
@@ -52,34 +54,50 @@ def describe(
     Example: [bold]lenext describe vgg16 --batch 128 --depth 1[/bold]
     """
     sides, target = parse_size(size), new_file(csv)
-    with interrupts_held():
-        from lenext.cost.profile import profile
+    with garbage_kept():
+        with interrupts_held():
+            from lenext.cost.profile import profile
 
-    cost = profile(name, size=sides, batch=batch, classes=classes, **parse_options(options))
-    if target:
-        from lenext.files import write_text
+        cost = profile(name, size=sides, batch=batch, classes=classes, **parse_options(options))
+        if target:
+            from lenext.files import write_text
 
-        write_text(target, cost.to_csv())
-        say(f"wrote {target}")
-    if json:
-        print_json(cost.fields())
-    else:
-        _print(cost, depth)
+            write_text(target, cost.to_csv())
+            say(f"wrote {target}")
+        if json:
+            print_json(cost.fields())
+        else:
+            _print(cost, depth)
 
 
 def _print(cost: Cost, depth: int | None) -> None:
-    from lenext.cost.folding import fold
-
     images = "1 image" if cost.batch == 1 else f"{cost.batch:,} images"
     print(f"{cost.model} on {'x'.join(map(str, cost.input[1:]))}; memory: activations with gradients of {images}\n")
-    lines = fold(cost, depth)
+    lines, folded = _lines_that_can_be_read(cost, depth)
     rows = [_cells(line, cost.total.macs) for line in lines]
     shown = _columns_that_fit(rows)
     table = plain_table(*shown, right=[name for name in shown if name not in ("layer", "kind", "share of MACs")])
     for line, row in zip(lines, rows, strict=True):
         table.add_row(*(row[name] for name in shown), style="" if line.depth else "bold")
     print_table(table)
+    if folded:
+        print(
+            f"\nfolded to depth {folded}: more than {LONGEST} lines; give --depth to see every layer, or --csv, --json"
+        )
     _print_total(cost)
+
+
+def _lines_that_can_be_read(cost: Cost, depth: int | None) -> tuple[list[Line], int | None]:
+    """Return the lines of the table, and the depth that it is folded to where it would be too long in full."""
+    from lenext.cost.folding import fold
+
+    lines = fold(cost, depth)
+    if depth is not None or len(lines) <= LONGEST:
+        return lines, None
+    folded = 3
+    while folded > 1 and len(fold(cost, folded)) > LONGEST:
+        folded -= 1
+    return fold(cost, folded), folded
 
 
 def _columns_that_fit(rows: list[dict[str, str]]) -> list[str]:

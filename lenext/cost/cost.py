@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lenext.cost.trace import Output, Row
@@ -92,7 +93,7 @@ class Cost:
         """How many images the figures for a batch are for."""
         return self.input[0]
 
-    @property
+    @cached_property
     def total(self) -> Total:
         """The sum of all rows."""
         return Total.of(self.rows, self.batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,33 @@ def test_train_reports_every_figure_of_the_contract(command: Command, tmp_path: 
     assert "--recipe sgd --fit squash --seed 3 --device cpu --threads 2 --size 20x24" in record
     assert "--epochs 2 --batch-size 5 --lr 0.002 --set momentum=0.8" in record
     assert "epoch   2" in answer.err
+
+
+def test_train_takes_the_options_of_the_architecture_and_keeps_them(command: Command, tmp_path: Path) -> None:
+    class_folder(tmp_path / "photos")
+    words = ["train", tmp_path / "photos", "--epochs", 1, "--size", 32, "--model", "densenet_bc100_12_cifar"]
+    chosen = ["--option", "depth=0.1", "--option", "memory_efficient=true"]
+    assert command(*words, *chosen, "--out", tmp_path / "run").code == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["settings"]["options"] == {"depth": 0.1, "memory_efficient": True}
+    assert "--option depth=0.1 --option memory_efficient=True" in record["command"]
+    model = lenext.load(tmp_path / "run").model
+    assert model.spec is not None
+    assert model.spec.options == {"depth": 0.1, "memory_efficient": True}
+    again = command(*words, "--weights", tmp_path / "run", "--option", "dropout=0.1", "--out", tmp_path / "again")
+    assert again.code == 0
+    spec = lenext.load(tmp_path / "again").model.spec
+    assert spec is not None
+    assert spec.options == {"depth": 0.1, "memory_efficient": True, "dropout": 0.1}
+    for option, message in (
+        ("depth=99", "depth 99 cannot be"),
+        ("wings=2", "has no option 'wings'"),
+        ("depth", "KEY=VALUE"),
+    ):
+        refused = command(*words, "--option", option, "--out", tmp_path / "refused")
+        assert refused.code == 2
+        assert message in refused.err
+    assert not (tmp_path / "refused").exists()
 
 
 def test_evaluate(command: Command, digits_run: Path) -> None:

@@ -143,3 +143,38 @@ def test_a_mistake_is_one_line_and_ends_with_2(command: Command, words: list[str
     assert (answer.code, answer.out) == (2, "")
     assert message in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_describe_takes_the_options_of_the_architecture(command: Command) -> None:
+    answer = command("describe", "resnet50", "--option", "shortcut=D", "--option", "stem=deep", "--json").json
+    assert answer["total"]["params"] == 25_576_264
+    smaller = command("describe", "densenet121", "--option", "depth=0.5", "--option", "memory-efficient=true", "--json")
+    assert smaller.json["total"]["params"] == lenext.profile("densenet121", depth=0.5).total.params
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("shortcut", "--option shortcut: give KEY=VALUE"),
+        ("=D", "--option =D: give KEY=VALUE"),
+        ("shortcut=E", "resnet50: shortcut 'E' is not known; give A, B, C, D or none"),
+        ("wings=2", "resnet50 has no option 'wings'; docs/models.md lists those that it has"),
+        ("depth=deep", "resnet50: depth 'deep' cannot be: give a factor above 0"),
+        ("depth=nan", "resnet50: depth nan cannot be"),
+        ("size=64", "--option size=64: size is no option of an architecture"),
+        ("in-channels=1", "--option in_channels=1: in_channels is no option of an architecture"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(command: Command, option: str, message: str) -> None:
+    answer = command("describe", "resnet50", "--option", option)
+    assert answer.code == 2
+    assert message in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_a_table_of_more_than_a_thousand_lines_is_folded_and_says_so(command: Command) -> None:
+    folded = command("describe", "resnet110_cifar", "--option", "depth=6").out
+    assert "folded to depth 2: more than 1000 lines; give --depth to see every layer, or --csv, --json" in folded
+    assert len(folded.splitlines()) < 400
+    assert len(command("describe", "resnet110_cifar", "--option", "depth=6", "--depth", 9).out.splitlines()) > 1000
+    assert "folded" not in command("describe", "resnet110_cifar").out
