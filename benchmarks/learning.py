@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 
 import lenext
 from lenext.models import ImageClassifier, lookup
+from lenext.models.blocks import StochasticDepth
 from lenext.training.loop import AUXILIARY_WEIGHT
 
 IMAGES, CLASSES, BATCH, STEPS, LEARNED = 64, 4, 16, 300, 0.1
@@ -73,10 +74,12 @@ def attempt(name: str, init: str | None, rate: float, seed: int) -> Attempt:
 
 
 def without_dropout(model: ImageClassifier) -> None:
-    """Set the rate of every dropout to 0, those of auxiliary classifiers too."""
+    """Set the rate of every dropout to 0, those of auxiliary classifiers too, and of stochastic depth."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
+        elif isinstance(module, StochasticDepth):
+            module.rate = 0.0
 
 
 def draws(name: str) -> bool:

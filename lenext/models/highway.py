@@ -96,7 +96,7 @@ def _as_published(model: nn.Module) -> None:
 def _facts(params: int, macs: int, top1: float, claims: tuple[Claim, ...]) -> Facts:
     return Facts(
         paper="1507.06228", year=2015, params=params, macs=macs, size=32, smallest=4, strides=(1, 2, 4), classes=10,
-        lr_scale=0.3, errors=(Published(top1=top1, protocol="with augmentation", dataset="CIFAR-10"),), claims=claims,
+        errors=(Published(top1=top1, protocol="with augmentation", dataset="CIFAR-10"),), claims=claims,
     )  # fmt: skip
 
 

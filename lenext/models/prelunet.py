@@ -98,7 +98,7 @@ def _as_published(model: nn.Module) -> None:
 @register(
     Facts(
         paper="1502.01852", year=2015, params=178_032_072, macs=19_058_106_368, size=224, smallest=15,
-        strides=(4, 8, 16), lr_scale=0.1,
+        strides=(4, 8, 16), lr_scale=0.3,
         errors=(
             Published(top1=22.97, top5=6.28, protocol="dense at several scales"),
             Published(top5=4.94, protocol="ensemble of six, test set"),
