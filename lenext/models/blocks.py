@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lenext.errors import UserError
+
 
 class Sparse(nn.Module, ABC):
     """A layer whose weights are only some of those that its operation is given."""
@@ -77,6 +79,42 @@ class ConvNorm(nn.Sequential):
         self.norm = norm(out_channels)
         if activation is not None:
             self.activation = activation()
+
+
+def plain_conv(in_channels: int, out_channels: int, kernel_size: int = 1, *, stride: int = 1) -> nn.Conv2d:
+    """Return a convolution without bias, padded by half its kernel."""
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False)
+
+
+class PreConv(nn.Sequential):
+    """Norm, ReLU, dropout, convolution: (N, C, H, W) -> (N, C_out, H/s, W/s)."""
+
+    def __init__(self, conv: nn.Conv2d, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(conv.in_channels)
+        self.activation = relu()
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.conv = conv
+
+
+def make_stem(kind: str, in_channels: int, channels: int, norm: Callable[..., nn.Module]) -> nn.Sequential:
+    """Return a stem: `7x7` and a pool; `deep`, three 3x3 and a pool; or `3x3`, for images of 32 px.
+
+    `norm` makes each convolution with what follows it: (N, C, H, W) -> (N, channels, H/4, W/4), `3x3` keeps H and W.
+
+    Raises:
+        UserError: no such kind.
+    """
+    if kind == "3x3":
+        return named(conv=norm(in_channels, channels, 3))
+    pool = nn.MaxPool2d(3, 2, padding=1)
+    if kind == "7x7":
+        return named(conv=norm(in_channels, channels, 7, stride=2), pool=pool)
+    if kind == "deep":
+        half = channels // 2
+        first, second = norm(in_channels, half, 3, stride=2), norm(half, half, 3)
+        return named(conv1=first, conv2=second, conv3=norm(half, channels, 3), pool=pool)
+    raise UserError(f"stem {kind!r} is not known; give 7x7, deep or 3x3")
 
 
 class Branches(nn.Module):

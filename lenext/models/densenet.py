@@ -20,12 +20,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lenext.models.base import ImageClassifier
-from lenext.models.blocks import ConvNorm, named, relu
+from lenext.models.blocks import ConvNorm, PreConv, make_stem, named, plain_conv, relu
+from lenext.models.cifar import cifar_error, cifar_facts
 from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, initialise
-from lenext.models.preresnet import PreConv, plain_conv
-from lenext.models.resnet import make_stem
-from lenext.models.resnet_cifar import cifar_error, cifar_facts
 from lenext.models.scaling import scale_depth, scale_width
 from lenext.registry import Claim, Facts, Published, register
 

@@ -18,29 +18,13 @@ from torch import Tensor, nn
 
 from lenext.errors import UserError
 from lenext.models.base import ImageClassifier
-from lenext.models.blocks import named, relu
+from lenext.models.blocks import PreConv, make_stem, named, plain_conv, relu
+from lenext.models.cifar import cifar_error, cifar_facts
 from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, initialise
-from lenext.models.resnet import PLANS, PaddedIdentity, Plan, make_plan, make_stem
-from lenext.models.resnet_cifar import cifar_error, cifar_facts
+from lenext.models.resnet import PLANS, PaddedIdentity, Plan, make_plan
 from lenext.models.scaling import scale_depth, scale_width
 from lenext.registry import Claim, Facts, Published, register
-
-
-def plain_conv(in_channels: int, out_channels: int, kernel_size: int = 1, *, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution without bias, padded by half its kernel."""
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False)
-
-
-class PreConv(nn.Sequential):
-    """Norm, ReLU, dropout, convolution: (N, C, H, W) -> (N, C_out, H/s, W/s)."""
-
-    def __init__(self, conv: nn.Conv2d, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(conv.in_channels)
-        self.activation = relu()
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.conv = conv
 
 
 class PreBlock(nn.Module):

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from lenext.errors import UserError
 from lenext.models.base import ImageClassifier
-from lenext.models.blocks import ConvNorm, named, relu
+from lenext.models.blocks import ConvNorm, make_stem, named, relu
 from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, initialise
 from lenext.models.scaling import scale_depth, scale_width
@@ -129,26 +129,6 @@ class Bottleneck(nn.Module):
 
 Block = Callable[[int, int, int], BasicBlock | Bottleneck]
 Plan = tuple[tuple[int, int], ...]  # the width and the blocks of each stage
-
-
-def make_stem(kind: str, in_channels: int, channels: int, norm: Callable[..., nn.Module]) -> nn.Sequential:
-    """Return a stem: `7x7` and a pool; `deep`, three 3x3 and a pool; or `3x3`, for images of 32 px.
-
-    `norm` makes each convolution with what follows it: (N, C, H, W) -> (N, channels, H/4, W/4), `3x3` keeps H and W.
-
-    Raises:
-        UserError: no such kind.
-    """
-    if kind == "3x3":
-        return named(conv=norm(in_channels, channels, 3))
-    pool = nn.MaxPool2d(3, 2, padding=1)
-    if kind == "7x7":
-        return named(conv=norm(in_channels, channels, 7, stride=2), pool=pool)
-    if kind == "deep":
-        half = channels // 2
-        first, second = norm(in_channels, half, 3, stride=2), norm(half, half, 3)
-        return named(conv1=first, conv2=second, conv3=norm(half, channels, 3), pool=pool)
-    raise UserError(f"stem {kind!r} is not known; give 7x7, deep or 3x3")
 
 
 class ResNet(ImageClassifier):

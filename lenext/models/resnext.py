@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lenext.models.cifar import cifar_error, cifar_facts
 from lenext.models.resnet import PLANS, ResNet, bottleneck, make_plan
-from lenext.models.resnet_cifar import cifar_error, cifar_facts
 from lenext.registry import Claim, Facts, Published, register
 
 

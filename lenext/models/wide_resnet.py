@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lenext.models.cifar import cifar_error, cifar_facts
 from lenext.models.preresnet import PreResNet, pre_basic
 from lenext.models.resnet import PLANS, ResNet, bottleneck, make_plan
-from lenext.models.resnet_cifar import cifar_error, cifar_facts
 from lenext.registry import Claim, Facts, Published, register
 
 

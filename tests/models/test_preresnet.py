@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import lenext
-from lenext.models.preresnet import PreBlock, PreConv, basic_block, bottleneck_block
+from lenext.models.blocks import PreConv
+from lenext.models.preresnet import PreBlock, basic_block, bottleneck_block
 from lenext.models.resnet import Bottleneck
 
 
