@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
-from lenext.errors import UserError
+from torch import Tensor
+
+from lenext.errors import UserError, one_line
 from lenext.models import Facts, ImageClassifier, Spec, lookup
+from lenext.registry import Entry
 from lenext.weights.foreign import load_foreign
 from lenext.weights.loading import load_strictly
-from lenext.weights.model_file import find_model_file, read_foreign_file, read_model_file
+from lenext.weights.model_file import ModelFile, find_model_file, read_foreign_file, read_model_file
 
 
 def create(
@@ -28,7 +34,8 @@ def create(
         logits = model(torch.zeros(1, 1, 28, 28))    # (1, 10)
 
     `classes`, `in_channels` and `size` (pixels, a side or height and width) are the paper's where they are not
-    given; `weights` is a file that lenext wrote or a run folder. `options` are those of the family.
+    given; `weights` is a file that lenext wrote, whose options hold where none are given, a run folder, or a
+    `.safetensors` file of another library. `options` are those of the family.
 
     Raises:
         UserError: an unknown name or option, a count or size that the model cannot have, weights that do not fit.
@@ -39,32 +46,65 @@ def create(
     in_channels = _positive("in_channels", in_channels, facts.channels)
     sides = as_size(size if size is not None else facts.size)
     check_size(name, facts, sides)
-    if facts.size_bound:
-        options = {"size": sides, **options}
-    try:
-        model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **options)
-    except TypeError as error:
-        found = re.search(r"(?:keyword argument|multiple values for argument) '(\w+)'", str(error))
-        if found is None:
-            raise
-        raise UserError(f"{name} has no option {found[1]!r}; docs/models.md lists those that it has") from error
-    except ValueError as error:  # a rate or a number that torch refuses
-        raise UserError(f"{name}: {error}") from error
-    options.pop("size", None)
+    file = _read(name, find_model_file(weights)) if weights is not None else None
+    if isinstance(file, ModelFile):
+        options = {**file.metadata["options"], **options}
+    model = _build(entry, classes, in_channels, {"size": sides} if facts.size_bound else {}, options)
     model.spec = Spec(name, classes, in_channels, sides, options)
-    if weights is not None:
-        _load(model, name, find_model_file(weights))
+    if isinstance(file, ModelFile):
+        load_strictly(model, file.tensors, where=str(weights))
+    elif file is not None:
+        load_foreign(model, file, where=str(weights))
     return model
 
 
-def _load(model: ImageClassifier, name: str, path: Path) -> None:
+def _read(name: str, path: Path) -> ModelFile | dict[str, Tensor]:
+    """Return a file of ours, or the tensors of one that another library wrote."""
     foreign = read_foreign_file(path)
     if foreign is not None:
-        load_foreign(model, foreign, where=str(path))
-        return
+        return foreign
     file = read_model_file(path)
     file.require_model(name, str(path))
-    load_strictly(model, file.tensors, where=str(path))
+    return file
+
+
+def _build(
+    entry: Entry, classes: int, in_channels: int, size: dict[str, Any], options: dict[str, Any]
+) -> ImageClassifier:
+    """Build a model; what its options cannot be is a user's error."""
+    _require_kinds(entry, options)
+    try:
+        model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **{**size, **options})
+    except TypeError as error:
+        found = re.search(r"(?:keyword argument|multiple values for argument) '(\w+)'", str(error))
+        if found is not None:
+            hint = "docs/models.md lists those that it has"
+            raise UserError(f"{entry.name} has no option {found[1]!r}; {hint}") from error
+        if not options:
+            raise
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise UserError(f"{entry.name} cannot be built with {given}: {one_line(error)}") from error
+    except ValueError as error:  # a rate or a number that torch refuses
+        raise UserError(f"{entry.name}: {error}") from error
+    return model
+
+
+WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a word"}
+
+
+def _require_kinds(entry: Entry, options: dict[str, Any]) -> None:
+    """Raise UserError where an option is not of the kind that the family's constructor says."""
+    family = vars(sys.modules[entry.build.__module__])[inspect.signature(entry.build).return_annotation]
+    for key, parameter in inspect.signature(family.__init__).parameters.items():
+        kind = "str" if str(parameter.annotation).startswith(("Literal", "Init")) else parameter.annotation
+        if key in options and kind in WANTED and not _is_of(kind, options[key]):
+            raise UserError(f"{entry.name}: {key} {options[key]!r} cannot be; give {WANTED[kind]}")
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    if kind == "str" or kind == "bool" or isinstance(value, bool):
+        return isinstance(value, str if kind == "str" else bool) and kind in ("str", "bool")
+    return isinstance(value, int) or (kind == "float" and isinstance(value, float) and math.isfinite(value))
 
 
 LARGEST_SIDE = 16_384  # pixels; more is a slip of the finger

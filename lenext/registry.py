@@ -85,6 +85,9 @@ class Entry:
     build: Callable[..., Any]
 
 
+# What every architecture is built with; commands have options of their own for it.
+COMMON = frozenset({"name", "model", "classes", "in_channels", "size", "batch", "weights"})
+
 _ENTRIES: dict[str, Entry] = {}
 
 

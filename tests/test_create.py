@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,50 @@ def test_nothing_is_loaded_where_something_does_not_fit(digits_run: Path) -> Non
         load_strictly(model, read_model_file(digits_run / "model.safetensors").tensors, where="file")
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("convnext_tiny", {"layer_scale": "x"}, "convnext_tiny: layer_scale 'x' cannot be; give a number"),
+        ("convnext_tiny", {"stochastic_depth": None}, "stochastic_depth None cannot be; give a number"),
+        ("convnext_tiny", {"layer_scale": float("nan")}, "layer_scale nan cannot be; give a number"),
+        ("densenet121", {"memory_efficient": "no"}, "memory_efficient 'no' cannot be; give true or false"),
+        ("inception_v3", {"auxiliary": 1}, "auxiliary 1 cannot be; give true or false"),
+        ("mobilenet_v2", {"dropout": True}, "dropout True cannot be; give a number"),
+        ("efficientnet_b1", {"depth": "2"}, "depth '2' cannot be; give a number"),
+        ("mobilenet_v3_small", {"norm_eps": -1.0}, "norm_eps -1.0 cannot be: give a number above 0"),
+        ("preresnet18", {"stem": []}, "stem [] cannot be; give a word"),
+        ("wrn16_8_cifar", {"dropout": "x"}, "wrn16_8_cifar cannot be built with dropout='x'"),
+        ("resnet50", {"groups": 1.5}, "groups 1.5 is not a whole number above zero"),
+        ("resnet50", {"base": -1}, "base -1 is not a whole number above zero"),
+        ("resnet18", {"shortcut": None}, "shortcut None is not known"),
+        ("densenet121", {"plan": ()}, "densenet121 has no option 'plan'"),
+    ],
+)
+def test_options_of_another_kind_are_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(lenext.UserError, match=re.escape(message)):
+        lenext.create(name, **options)
+
+
+def test_the_options_of_a_file_hold_where_none_are_given(tmp_path: Path) -> None:
+    """Those of these shapes differ in nothing that loading could see."""
+    run = lenext.train(
+        "digits", "resnet50", size=16, epochs=1, out=tmp_path / "run",
+        options={"stride_in": "1x1", "depth": 0.1, "width": 0.125},
+    ).run  # fmt: skip
+    x = torch.randn(2, 1, 16, 16)
+    model = lenext.create("resnet50", classes=10, in_channels=1, size=16, weights=run).eval()
+    with torch.no_grad():
+        expected = lenext.load(run).model.cpu()(x)
+        torch.testing.assert_close(model(x), expected, rtol=1e-3, atol=1e-4)
+        other = lenext.create("resnet50", classes=10, in_channels=1, size=16, weights=run, stride_in="3x3").eval()
+        assert not torch.allclose(other(x), expected, rtol=1e-2, atol=1e-2)
+    assert model.spec is not None
+    assert model.spec.options == {"stride_in": "1x1", "depth": 0.1, "width": 0.125}
+
+
+def test_what_train_has_arguments_for_is_no_option(tmp_path: Path) -> None:
+    for key in ("classes", "in_channels", "size", "weights", "name"):
+        with pytest.raises(lenext.UserError, match=f"{key} is no option of an architecture"):
+            lenext.train("digits", "resnet18", options={key: 3}, out=tmp_path / "run")

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lenext.registry import COMMON
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
@@ -20,7 +22,6 @@ OptionsOption = Annotated[
     ),
 ]
 
-COMMON = {"name", "model", "classes", "in_channels", "size", "batch", "weights"}
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 

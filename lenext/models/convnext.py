@@ -151,7 +151,7 @@ def convnext_large(*, stochastic_depth: float = 0.5, **options: Any) -> ConvNeXt
         (350e6, 60.9e9),
     )
 )
-def convnext_xlarge(*, stochastic_depth: float = 0.5, **options: Any) -> ConvNeXt:
+def convnext_xlarge(*, stochastic_depth: float = 0.2, **options: Any) -> ConvNeXt:
     """Stages of 3, 3, 27 and 3 blocks, 256 maps at first."""
     plan = ((256, 3), (512, 3), (1024, 27), (2048, 3))
     return ConvNeXt(plan=plan, stochastic_depth=stochastic_depth, **options)

@@ -10,8 +10,7 @@ these again where the gradient needs them (Pleiss et al. 2017, https://arxiv.org
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +46,8 @@ class DenseLayer(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return the new maps, (N, growth, H, W), of the maps so far, each (N, C_i, H, W)."""
-        if self.memory_efficient and self.training and torch.is_grad_enabled():
+        twice = self.memory_efficient and self.training and torch.is_grad_enabled()
+        if twice and not torch.compiler.is_compiling():  # a compiler decides by itself what to compute again
             made: Tensor = checkpoint(self._compute, *maps, use_reentrant=False, context_fn=self._contexts)
             return made
         return self._compute(*maps)
@@ -58,20 +58,25 @@ class DenseLayer(nn.Module):
             x = self.dropout1(self.reduce(x))
         return self.dropout2(self.conv(x))  # type: ignore[no-any-return]
 
-    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), self._without_statistics()
+    def _contexts(self) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        return nullcontext(), _Uncounted(self)
 
-    @contextmanager
-    def _without_statistics(self) -> Iterator[None]:
-        """Let norms count into copies: in the second computation, each batch has been counted already."""
-        places = [(part, name, own) for part in self.modules() for name, own in part.named_buffers(recurse=False)]
-        for part, name, own in places:
-            setattr(part, name, own.clone())
-        try:
-            yield
-        finally:
-            for part, name, own in places:
-                setattr(part, name, own)
+
+class _Uncounted:
+    """While this is entered, the norms of a layer count into copies: what is computed again was counted before."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self.places = [(part, name) for part in layer.modules() for name, _ in part.named_buffers(recurse=False)]
+        self.own: list[Tensor] = []
+
+    def __enter__(self) -> None:
+        self.own = [getattr(part, name) for part, name in self.places]
+        for (part, name), buffer in zip(self.places, self.own, strict=True):
+            setattr(part, name, buffer.clone())
+
+    def __exit__(self, *_: object) -> None:
+        for (part, name), buffer in zip(self.places, self.own, strict=True):
+            setattr(part, name, buffer)
 
 
 class DenseStage(nn.Module):
@@ -111,7 +116,8 @@ class DenseNet(ImageClassifier):
         model = DenseNet(plan=Plan(layers=(6, 12, 24, 16), growth=32, start=64))
         logits = model(torch.zeros(1, 3, 224, 224))    # (1, 1000)
 
-    `memory_efficient` training has the same gradients and running statistics in less memory and more time. `depth`
+    `memory_efficient` training has the same gradients and running statistics in less memory and more time; the mode
+    must not change between a forward and its backward. `depth`
     multiplies the layers, `width` the growth and the maps of the stem. `dropout` follows every convolution but the
     first; the paper's is 0.2 where it trained without augmentation.
     """
@@ -137,7 +143,9 @@ class DenseNet(ImageClassifier):
             transition: nn.Module = nn.Identity()
             if number > 0:
                 kept = int(channels * plan.compression)
-                transition = named(conv=PreConv(plain_conv(channels, kept)), pool=nn.AvgPool2d(2))
+                transition = named(
+                    conv=PreConv(plain_conv(channels, kept)), dropout=nn.Dropout(dropout), pool=nn.AvgPool2d(2)
+                )
                 channels = kept
             layers = []
             for _ in range(scale_depth(count, depth)):

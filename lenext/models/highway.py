@@ -46,7 +46,7 @@ class HighwayNetwork(ImageClassifier):
         logits = model(torch.zeros(1, 3, 32, 32))    # (1, 10)
 
     `plan` holds the maps and the highway layers of each stage; `mixed` are the maps of a last 1x1 convolution, 0 for
-    none. Dropout comes before every convolution that changes the number of maps, and before the dense layer.
+    none. Dropout comes before the first convolution of every stage, and before the dense layer.
     """
 
     def __init__(
@@ -93,21 +93,15 @@ def _as_published(model: nn.Module) -> None:
         draw(part, lambda weight: nn.init.normal_(weight, std=0.05))
 
 
-def _facts(params: int, macs: int, top1: float, claims: tuple[Claim, ...]) -> Facts:
+def _facts(params: int, macs: int, top1: float, claim: Claim, source: str = "") -> Facts:
     return Facts(
         paper="1507.06228", year=2015, params=params, macs=macs, size=32, smallest=4, strides=(1, 2, 4), classes=10,
-        errors=(Published(top1=top1, protocol="with augmentation", dataset="CIFAR-10"),), claims=claims,
+        errors=(Published(top1=top1, protocol="with augmentation", dataset="CIFAR-10", source=source),),
+        claims=(claim,),
     )  # fmt: skip
 
 
-@register(
-    _facts(
-        2_256_838,
-        330_826_728,
-        7.54,
-        (Claim("params", 2.3e6),),
-    )
-)
+@register(_facts(2_256_838, 330_826_728, 7.54, Claim("params", 2.3e6)))
 def highway19(**options: Any) -> HighwayNetwork:
     """Highway B of the paper's table 1: nineteen layers, after the authors' file."""
     return HighwayNetwork(plan=((32, 4), (80, 5), (128, 5)), mixed=100, **options)
@@ -115,12 +109,11 @@ def highway19(**options: Any) -> HighwayNetwork:
 
 @register(
     _facts(
-        1_255_270,
-        314_491_880,
-        8.80,
-        (Claim("params", 1.25e6),),
+        1_255_270, 314_491_880, 8.80,
+        Claim("params", 1.25e6, 0.4, "the widths are not published; ours are chosen to meet it"),
+        source="paper, of a net whose widths are not known",
     )
-)
+)  # fmt: skip
 def highway32(**options: Any) -> HighwayNetwork:
     """Highway C of the paper's table 1: 32 layers, of widths that are ours."""
     return HighwayNetwork(plan=((32, 9), (48, 9), (64, 9)), mixed=100, **options)

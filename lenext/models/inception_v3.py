@@ -163,8 +163,15 @@ class InceptionV3(ImageClassifier):
 
 
 def _truncated(model: nn.Module) -> None:
-    """The paper does not say; the authors' code draws normal with deviation 0.1, cut off at two deviations."""
+    """The paper does not say; the authors' code draws normal with deviation 0.1, cut off at two deviations.
+
+    The last two layers of the auxiliary classifier have deviations 0.01 and 0.001.
+    """
     draw(model, lambda weight: nn.init.trunc_normal_(weight, std=0.1, a=-0.2, b=0.2))
+    for module in model.modules():
+        if isinstance(module, AuxiliaryClassifier):
+            nn.init.trunc_normal_(module.conv2.conv.weight, std=0.01, a=-0.02, b=0.02)
+            nn.init.trunc_normal_(module.classifier.weight, std=0.001, a=-0.002, b=0.002)
 
 
 @register(

@@ -5,6 +5,8 @@ The network without convolutions that LeNet is compared with; the paper measures
 mlp at 28 px: stem identity | no stages | head 784 -> 128 -> (N, classes)
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch import nn

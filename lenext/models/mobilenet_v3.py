@@ -95,6 +95,8 @@ class MobileNetV3(ImageClassifier):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
+        if norm_eps <= 0:
+            raise ValueError(f"norm_eps {norm_eps} cannot be: give a number above 0")
         conv = partial(ConvNorm, norm=partial(nn.BatchNorm2d, eps=norm_eps))
         channels = scale_width(16, width)
         self.stem = conv(in_channels, channels, 3, stride=2, activation=hardswish)

@@ -48,7 +48,8 @@ class PaddedIdentity(nn.Module):
 def make_shortcut(kind: Shortcut, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
     """Return what carries the input past a block; None for a plain net.
 
-    A is free of parameters, B projects where the shape changes, C everywhere, D like B after an average pool.
+    A is free of parameters but where a stage narrows, B projects where the shape changes, C everywhere, D like B after
+    an average pool.
 
     Raises:
         UserError: no such kind.
@@ -111,6 +112,9 @@ class Bottleneck(nn.Module):
         super().__init__()
         if stride_in not in ("1x1", "3x3"):
             raise UserError(f"stride_in {stride_in!r} is not known; give 1x1 or 3x3")
+        for what, count in (("groups", groups), ("base", base)):
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                raise UserError(f"{what} {count!r} is not a whole number above zero")
         inner, out_channels = groups * max(1, width * base // 64), self.expansion * width
         first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
         self.conv1 = ConvNorm(in_channels, inner, stride=first)
@@ -208,9 +212,10 @@ def _one_crop(top1: float, top5: float | None = None, source: str = "torchvision
 
 
 def _ten_crop(top1: float, top5: float | None = None, *, shortcut: str = "") -> Published:
-    return Published(top1=top1, top5=top5, protocol="ten crops" + (f", shortcut {shortcut}" if shortcut else ""))
+    return Published(top1=top1, top5=top5, protocol="ten views" + (f", shortcut {shortcut}" if shortcut else ""))
 
 
+AUTHORS = "authors' file, with the stride in the 1x1"
 STRIDE = "the paper counts the form with the stride in the 1x1"  # resnet50_v1 and so on
 PLANS = {
     18: make_plan(2, 2, 2, 2),
@@ -248,8 +253,8 @@ def resnet34(**options: Any) -> ResNet:
     _facts(
         25_557_032,
         4_089_184_256,
-        _one_crop(24.7, 7.8, "authors' file"),
         _one_crop(23.9),
+        _one_crop(24.7, 7.8, AUTHORS),
         claims=(Claim("macs", 3.8e9, 7.6, STRIDE),),
     )
 )
@@ -275,6 +280,7 @@ def resnet152(**options: Any) -> ResNet:
         25_557_032,
         3_857_973_248,
         _ten_crop(22.85, 6.71),
+        _one_crop(24.7, 7.8, "authors' file"),
         claims=(Claim("macs", 3.8e9, 1.5, "the paper cuts off after the first decimal"),),
     )
 )
@@ -283,7 +289,15 @@ def resnet50_v1(**options: Any) -> ResNet:
     return bottleneck(PLANS[50], **{"stride_in": "1x1", **options})
 
 
-@register(_facts(44_549_160, 7_570_194_432, _ten_crop(21.75, 6.05), claims=(Claim("macs", 7.6e9),)))
+@register(
+    _facts(
+        44_549_160,
+        7_570_194_432,
+        _ten_crop(21.75, 6.05),
+        _one_crop(23.6, 7.1, "authors' file"),
+        claims=(Claim("macs", 7.6e9),),
+    )
+)
 def resnet101_v1(**options: Any) -> ResNet:
     """As published, with the stride in the 1x1."""
     return bottleneck(PLANS[101], **{"stride_in": "1x1", **options})
@@ -294,6 +308,7 @@ def resnet101_v1(**options: Any) -> ResNet:
         60_192_808,
         11_282_415_616,
         _ten_crop(21.43, 5.71),
+        _one_crop(23.0, 6.7, "authors' file"),
         Published(top5=3.57, protocol="ensemble of six, test set"),
         claims=(Claim("macs", 11.3e9),),
     )

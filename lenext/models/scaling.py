@@ -45,7 +45,8 @@ def compound(phi: float, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1
         model = lenext.create("resnet50", **scale.options("resnet50"))
 
     Depth grows by alpha^phi, width by beta^phi, the side of the images by gamma^phi; below zero they shrink. Every
-    family that is built of stages of repeated blocks takes `depth` and `width`.
+    family whose stages repeat one block takes `depth` and `width`; Inception-v4 and Inception-ResNet, whose branches
+    have widths of their own, take `depth`.
 
     Raises:
         UserError: a number that is not finite, a base that is not above zero, or a scale beyond any use.

@@ -14,6 +14,7 @@ from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
 from lenext.growing import How, require_how
 from lenext.models import lookup
+from lenext.registry import COMMON
 from lenext.training.recipes import make_recipe
 from lenext.weights.model_file import ModelFile, find_model_file, read_model_file
 
@@ -57,6 +58,8 @@ class Settings:
             if self.weights is None:
                 raise UserError(f"nothing to grow {self.model} from; give --weights, the run of a shallower model")
         make_recipe(self.recipe, 1, self.overrides)
+        for key in COMMON & self.options.keys():
+            raise UserError(f"{key} is no option of an architecture; train has an argument of its own for it, or none")
         if self.options:
             with Skeleton():
                 create(self.model, size=self.size, **self.options)

@@ -140,7 +140,7 @@ def test_what_the_page_says_in_words() -> None:
         ("plain18", 27.94),
         ("plain34", 28.54),
         ("resnet18", 27.88),
-        ("resnet50", 24.7),
+        ("resnet50_v1", 24.7),
         ("densenet121", 25.02),
         ("resnet50", 23.9),
         ("resnext50_32x4d", 22.2),

@@ -160,8 +160,35 @@ def test_the_number_in_the_name_counts_layers(name: str) -> None:
     assert f"{layers}" in name
 
 
-def test_the_model_can_be_copied_and_saved_while_it_trains(tmp_path: Any) -> None:
+def test_a_copy_of_a_model_that_trained_is_the_same() -> None:
     model = build(memory_efficient=True)
     step(model)
     twin = copy.deepcopy(model)
     assert same(model.state_dict().values(), twin.state_dict().values())
+    model.zero_grad()
+    assert same(step(model)[1], step(twin)[1])
+
+
+def test_gradients_can_be_taken_twice() -> None:
+    def gradients(model: DenseNet) -> list[Tensor]:
+        torch.manual_seed(1)
+        loss = model(torch.randn(4, 3, 16, 16)).square().mean()
+        loss.backward(retain_graph=True)
+        loss.backward()
+        return [*(p.grad for p in model.parameters() if p.grad is not None), *model.buffers()]
+
+    assert same(gradients(build(memory_efficient=True)), gradients(build(memory_efficient=False)))
+
+
+def test_a_compiler_decides_by_itself_what_to_compute_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    monkeypatch.setattr("lenext.models.densenet.checkpoint", None)
+    build(memory_efficient=True)(torch.randn(2, 3, 16, 16))
+
+
+def test_dropout_follows_every_convolution_but_the_first() -> None:
+    for bottleneck in (True, False):
+        model = build(memory_efficient=False, dropout=0.2, bottleneck=bottleneck)
+        convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
+        rates = [module.p for module in model.stages.modules() if isinstance(module, nn.Dropout)]
+        assert rates == [0.2] * (convolutions - 1)

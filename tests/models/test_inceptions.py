@@ -142,3 +142,43 @@ def test_the_auxiliary_pool_of_v3_is_that_of_the_paper_at_299_pixels() -> None:
 def test_published_costs_grow_with_the_versions() -> None:
     params = [lenext.models.lookup(f"inception_{name}").facts.params for name in ("resnet_v1", "v3", "v4", "resnet_v2")]
     assert params == sorted(params)
+
+
+def test_pools_and_last_activations_are_as_printed() -> None:
+    pools = [m for m in skeleton("bn_inception").stages.modules() if isinstance(m, nn.MaxPool2d | nn.AvgPool2d)]
+    kinds = "".join("a" if isinstance(pool, nn.AvgPool2d) else "m" for pool in pools)
+    assert kinds == "aa" + "maaaa" + "mam"
+    for name in ("inception_resnet_v1", "inception_resnet_v2"):
+        *others, last = [m for m in skeleton(name).modules() if isinstance(m, ResidualInception)]
+        assert isinstance(last.activation, nn.Identity)
+        assert all(isinstance(block.activation, nn.ReLU) for block in others)
+
+
+# Every dropout that is not 0, of a net at its own settings: the path's end and the rate.
+DROPOUTS = {
+    "bn_inception": [],
+    "inception_v3": [("head.dropout", 0.5)],
+    "inception_v4": [("head.dropout", 0.2)],
+    "inception_resnet_v1": [("head.dropout", 0.2)],
+    "inception_resnet_v2": [("head.dropout", 0.2)],
+    "highway19": [
+        ("stem.dropout", 0.2), ("stages.1.dropout", 0.2), ("stages.2.dropout", 0.2), ("head.dropout", 0.2),
+    ],
+    "prelunet_a": [("head.dropout1", 0.5), ("head.dropout2", 0.5)],
+    "resnet50": [],
+    "densenet121": [],
+    "mobilenet_v1": [("head.dropout", 0.001)],
+    "mobilenet_v2": [("head.dropout", 0.2)],
+    "mobilenet_v3_large": [("head.dropout", 0.2)],
+    "efficientnet_b0": [("head.dropout", 0.2)],
+    "efficientnet_b2": [("head.dropout", 0.3)],
+    "efficientnet_b4": [("head.dropout", 0.4)],
+    "efficientnet_b7": [("head.dropout", 0.5)],
+    "convnext_tiny": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DROPOUTS)
+def test_dropout_is_where_and_as_often_as_published(name: str) -> None:
+    found = [(path, m.p) for path, m in skeleton(name).named_modules() if isinstance(m, nn.Dropout) and m.p]
+    assert found == DROPOUTS[name]

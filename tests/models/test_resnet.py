@@ -160,7 +160,7 @@ def test_000_structure_of_resnet18() -> None:
         ("resnet50", {"stride_in": "5x5"}, "stride_in '5x5' is not known; give 1x1 or 3x3"),
         ("resnet18", {"stride_in": "1x1"}, "resnet18 has no option 'stride_in'"),
         ("resnet18", {"depth": 0}, "depth 0 cannot be: give a factor above 0"),
-        ("resnet18", {"width": "wide"}, "width 'wide' cannot be: give a factor above 0"),
+        ("resnet18", {"width": "wide"}, "width 'wide' cannot be; give a number"),
         ("resnet18", {"init": "luck"}, "init 'luck' is not known; give he, glorot or paper"),
     ],
 )

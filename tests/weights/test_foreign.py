@@ -280,3 +280,11 @@ def test_the_common_names_of_cifar_nets_are_known() -> None:
     assert_same(weights(fresh), weights(model))
     with_projections = lenext.create("resnet20_cifar", shortcut="B")
     assert "layer2.0.shortcut.0.weight" in layout_of(with_projections, "pytorch_resnet_cifar10").write(with_projections)
+
+
+@pytest.mark.parametrize(("name", "other"), [("resnet50_v1", "resnet50"), ("preresnet164_cifar", "preresnet164_cifar")])
+def test_nets_with_the_stride_elsewhere_are_no_other_librarys(name: str, other: str) -> None:
+    assert layouts(without_storage(name)) == ()
+    assert layouts(without_storage(other, stride_in="3x3"))
+    with pytest.raises(lenext.UserError, match=f"knows no other library's names for {name}"):
+        load_foreign(without_storage(name), {"conv1.weight": torch.zeros(1)}, where="file")

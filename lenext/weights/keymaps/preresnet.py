@@ -9,7 +9,10 @@ from lenext.weights.keymaps.layout import Layout
 
 
 def layouts(model: PreResNet) -> tuple[Layout, ...]:
-    """Return timm's layout."""
+    """Return timm's layout, which has no net with the stride in the 1x1."""
+    firsts = [module.branch.get_submodule("conv1") for module in model.modules() if isinstance(module, PreBlock)]
+    if any(conv.kernel_size == (1, 1) and conv.stride != (1, 1) for conv in firsts):
+        return ()
     paths = {"stem.conv": "stem.conv", "head.before.norm": "norm", "head.classifier": "head.fc"}
     for ours, block in model.named_modules():
         if isinstance(block, PreBlock):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lenext.models.resnet import ResNet
+from lenext.models.resnet import Bottleneck, ResNet
 from lenext.weights.keymaps.layout import Layout
 
 DEEP_STEM = {"conv1": ("conv1.0", "conv1.1"), "conv2": ("conv1.3", "conv1.4"), "conv3": ("conv1.6", "bn1")}
@@ -12,7 +12,12 @@ CIFAR = "pytorch_resnet_cifar10"
 
 
 def layouts(model: ResNet) -> tuple[Layout, ...]:
-    """Return the layouts that have this stem: three 3x3 convolutions are timm's alone."""
+    """Return the layouts that have this stem: three 3x3 convolutions are timm's alone.
+
+    No library has the form with the stride in the 1x1, whose tensors look the same.
+    """
+    if any(isinstance(block, Bottleneck) and block.conv1.conv.stride != (1, 1) for block in model.modules()):
+        return ()
     present = {path for path, _ in model.named_modules()}
     if "stem.conv1" in present:
         return (Layout(library="timm", paths=_paths(present, "downsample", "fc")),)
