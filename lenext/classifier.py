@@ -22,7 +22,8 @@ from lenext.device import choose_device
 from lenext.errors import LenextError, UserError, one_line
 from lenext.files import is_folder
 from lenext.models import ImageClassifier, lookup
-from lenext.weights.loading import load_strictly
+from lenext.models.skeleton import Skeleton
+from lenext.weights.loading import answering, load_strictly, require_fit
 from lenext.weights.model_file import find_model_file, read_model_file
 
 Picture = str | Path | Image | NDArray[np.uint8]
@@ -117,16 +118,10 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
     metadata = file.metadata
     if weights is not None:
         file.require_model(lookup(str(target)).name, str(path))
-    try:
-        model = create(
-            metadata["model"],
-            classes=metadata["classes"],
-            in_channels=metadata["in_channels"],
-            size=tuple(metadata["size"]),
-            **metadata["options"],
-        )
-    except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
-        raise UserError(f"{path} names a model that cannot be built: {one_line(error)}") from error
+    with Skeleton():  # before memory is asked for that a mislabelled file would need
+        bare = _build(metadata, path)
+    require_fit(bare, answering(bare, file.tensors), where=str(path))
+    model = _build(metadata, path)
     model.drop_training_only()
     load_strictly(model, file.tensors, where=str(path))
     preprocessing = Preprocessing.from_json(metadata["preprocessing"], str(path))
@@ -138,6 +133,19 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
     place = choose_device(device)
     model.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Classifier(model, preprocessing, class_names, metadata, file.trained_on, place)
+
+
+def _build(metadata: dict[str, Any], path: Path) -> ImageClassifier:
+    try:
+        return create(
+            metadata["model"],
+            classes=metadata["classes"],
+            in_channels=metadata["in_channels"],
+            size=tuple(metadata["size"]),
+            **metadata["options"],
+        )
+    except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
+        raise UserError(f"{path} names a model that cannot be built: {one_line(error)}") from error
 
 
 def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:

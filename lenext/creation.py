@@ -13,9 +13,10 @@ from torch import Tensor
 
 from lenext.errors import UserError, one_line
 from lenext.models import Facts, ImageClassifier, Spec, lookup
+from lenext.models.skeleton import Skeleton
 from lenext.registry import Entry
 from lenext.weights.foreign import load_foreign
-from lenext.weights.loading import load_strictly
+from lenext.weights.loading import load_strictly, require_fit
 from lenext.weights.model_file import ModelFile, find_model_file, read_foreign_file, read_model_file
 
 
@@ -47,9 +48,12 @@ def create(
     sides = as_size(size if size is not None else facts.size)
     check_size(name, facts, sides)
     file = _read(name, find_model_file(weights)) if weights is not None else None
+    bound = {"size": sides} if facts.size_bound else {}
     if isinstance(file, ModelFile):
         options = {**file.metadata["options"], **options}
-    model = _build(entry, classes, in_channels, {"size": sides} if facts.size_bound else {}, options)
+        with Skeleton():  # before memory is asked for that a mislabelled file would need
+            require_fit(_build(entry, classes, in_channels, bound, options), file.tensors, where=str(weights))
+    model = _build(entry, classes, in_channels, bound, options)
     model.spec = Spec(name, classes, in_channels, sides, options)
     if isinstance(file, ModelFile):
         load_strictly(model, file.tensors, where=str(weights))
@@ -76,7 +80,7 @@ def _build(
     try:
         model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **{**size, **options})
     except TypeError as error:
-        found = re.search(r"(?:keyword argument|multiple values for argument) '(\w+)'", str(error))
+        found = re.search(r"(?:keyword argument|multiple values for argument) '([^']*)'", str(error))
         if found is not None:
             hint = "docs/models.md lists those that it has"
             raise UserError(f"{entry.name} has no option {found[1]!r}; {hint}") from error
@@ -84,8 +88,8 @@ def _build(
             raise
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise UserError(f"{entry.name} cannot be built with {given}: {one_line(error)}") from error
-    except ValueError as error:  # a rate or a number that torch refuses
-        raise UserError(f"{entry.name}: {error}") from error
+    except (ValueError, RuntimeError, OverflowError) as error:  # a rate or a number that torch refuses
+        raise UserError(f"{entry.name}: {one_line(error)}") from error
     return model
 
 

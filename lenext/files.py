@@ -76,8 +76,8 @@ def parse_stamped(text: str, where: str) -> dict[str, Any]:
         UserError: not JSON, not an object, or of a format that this version does not know.
     """
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where} is damaged: {one_line(error)}") from error
     if not isinstance(value, dict) or "format" not in value:
         raise UserError(f"{where} is damaged: it carries no format number")
@@ -88,6 +88,10 @@ def parse_stamped(text: str, where: str) -> dict[str, Any]:
             f"{version('lenext')}, which reads format {FORMAT}: use the version that wrote it"
         )
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _reason(error: Exception) -> str:

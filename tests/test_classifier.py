@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 import lenext
 from lenext.data.opening import open_source
+from lenext.weights.model_file import read_model_file, write_model_file
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "digits"
 
@@ -109,3 +111,27 @@ def test_the_classifier_is_in_evaluation_mode(classifier: lenext.Classifier) -> 
     assert not classifier.model.training
     assert classifier.name == "lenet5"
     assert classifier.metadata["figures"]["top1"] > 80
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 64}, "does not fit"),
+        ({"depth": 64, "width": 64}, "does not fit"),
+        ({"depth": 1e9}, "names a model that cannot be built"),
+        ({"weights": "/etc/passwd"}, "weights cannot stand among its options"),
+        ({"classes": 3}, "classes cannot stand among its options"),
+        ({"dropout": "x"}, "names a model that cannot be built"),
+    ],
+)
+def test_a_mislabelled_file_is_refused_before_its_network_takes_memory(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    lenext.train("digits", "mobilenet_v1_025", size=16, epochs=1, out=tmp_path / "run", overrides={"batch_size": 256})
+    file = read_model_file(tmp_path / "run" / "model.safetensors")
+    metadata = {key: value for key, value in file.metadata.items() if key not in ("format", "lenext_version")}
+    write_model_file(tmp_path / "m.safetensors", file.tensors, {**metadata, "options": options}, file.trained_on)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(lenext.UserError, match=message):
+        lenext.load(tmp_path / "m.safetensors")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB; in full it would be gigabytes

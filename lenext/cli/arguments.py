@@ -53,7 +53,10 @@ def parse_pairs(option: str, words: list[str] | None) -> dict[str, str]:
         key, sign, value = word.partition("=")
         if not sign or not key.strip():
             raise typer.BadParameter(f"{option} {word}: give KEY=VALUE")
-        pairs[key.strip().replace("-", "_")] = value.strip()
+        name = key.strip().replace("-", "_")
+        if name in pairs:
+            raise typer.BadParameter(f"{option} {name} is given twice: {pairs[name]} and {value.strip()}")
+        pairs[name] = value.strip()
     return pairs
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lenext.cost.cost import Cost
-from lenext.cost.skeleton import Skeleton
 from lenext.cost.trace import Trace, image
 from lenext.creation import as_size, check_size, create
 from lenext.errors import UserError, one_line
 from lenext.models import ImageClassifier, lookup
+from lenext.models.skeleton import Skeleton
 
 SIDE = 224  # of the image for a module that is not ours
 

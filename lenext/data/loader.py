@@ -42,8 +42,9 @@ class Loader:
 
     @property
     def steps(self) -> int:
-        """Return the number of batches that hold every image once."""
-        return -(-len(self) // self.batch_size)
+        """Return the number of batches that hold every image once; none holds a lone one where more are asked for."""
+        steps = -(-len(self) // self.batch_size)
+        return steps if self.batch_size == 1 else max(1, min(steps, len(self) // 2))
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every image once, in order."""

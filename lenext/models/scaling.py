@@ -14,6 +14,7 @@ from lenext.errors import UserError
 from lenext.registry import lookup
 
 LARGEST_FACTOR = 64.0  # more is a slip of the finger
+MOST_BLOCKS = 4096  # of a stage
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def compound(phi: float, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1
         UserError: a number that is not finite, a base that is not above zero, or a scale beyond any use.
     """
     for name, value in {"phi": phi, "alpha": alpha, "beta": beta, "gamma": gamma}.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
         if not number or (name != "phi" and value <= 0):
             raise UserError(f"{name} {value!r} cannot be: give a number{'' if name == 'phi' else ' above 0'}")
     factors = tuple(_power(base, phi) for base in (alpha, beta, gamma))
@@ -63,7 +64,7 @@ def compound(phi: float, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1
 
 def _power(base: float, exponent: float) -> float:
     try:
-        return float(base**exponent)
+        return math.pow(base, exponent)
     except OverflowError:
         return math.inf
 
@@ -74,7 +75,10 @@ def scale_depth(blocks: int, depth: float) -> int:
     Raises:
         UserError: `depth` is not above zero, or beyond any use.
     """
-    return math.ceil(_factor("depth", depth) * blocks)
+    scaled = math.ceil(_factor("depth", depth) * blocks)
+    if scaled > MOST_BLOCKS:
+        raise UserError(f"depth {depth:g} makes {scaled:,} blocks of {blocks:,} in a stage, more than {MOST_BLOCKS:,}")
+    return scaled
 
 
 def scale_width(channels: int, width: float, *, divisor: int = 8) -> int:

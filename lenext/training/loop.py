@@ -90,6 +90,6 @@ def _answers(model: ImageClassifier, images: Tensor) -> tuple[Tensor, list[Tenso
         if len(images) > 1 or "more than 1 value per channel" not in str(error):
             raise
         raise UserError(
-            "one image a step is too few: at its last stage batch normalisation has one value a map, which has no "
-            "variance; give --batch-size 2 or more, or a larger --size"
+            "one image a step is too few: batch normalisation takes the variance of one value a map; "
+            "give --batch-size 2 or more"
         ) from error

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lenext.cost.skeleton import Skeleton
 from lenext.creation import as_size, check_size, create
 from lenext.data.decode import FITS, Fit, ImageForm
 from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
 from lenext.growing import How, require_how
 from lenext.models import lookup
+from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
 from lenext.training.recipes import make_recipe
 from lenext.weights.model_file import ModelFile, find_model_file, read_model_file
@@ -60,6 +61,10 @@ class Settings:
         make_recipe(self.recipe, 1, self.overrides)
         for key in COMMON & self.options.keys():
             raise UserError(f"{key} is no option of an architecture; train has an argument of its own for it, or none")
+        for key, value in self.options.items():
+            finite = math.isfinite(value) if isinstance(value, float) else isinstance(value, bool | int | str)
+            if not finite:
+                raise UserError(f"option {key} {value!r} cannot be: give a finite number, a word, true or false")
         if self.options:
             with Skeleton():
                 create(self.model, size=self.size, **self.options)

@@ -29,6 +29,14 @@ def load_strictly(
     Raises:
         UserError: names missing ("-") or too many ("+"), or another shape or kind of number.
     """
+    require_fit(model, tensors, where=where, called=called)
+    model.load_state_dict({**model.state_dict(), **tensors})
+
+
+def require_fit(
+    model: ImageClassifier, tensors: Mapping[str, Tensor], *, where: str, called: Mapping[str, str] | None = None
+) -> None:
+    """Raise UserError where `tensors` are not those of `model`; its own may be without numbers."""
     own = model.state_dict()
     called = called or {}
     missing = [f"-{called.get(name, name)}" for name in answering(model, own) if name not in tensors]
@@ -45,7 +53,6 @@ def load_strictly(
             f"{where} does not fit {type(model).__name__}: {', '.join(differing[:SHOWN])}; "
             "create the model with the classes, channels and size of the file"
         )
-    model.load_state_dict({**own, **tensors})
 
 
 def _form(tensor: Tensor) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lenext.errors import UserError, one_line
 from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, write_atomically
+from lenext.registry import COMMON
 
 NAME = "model.safetensors"
 KEY = "lenext"  # the metadata entry that carries our JSON
@@ -100,6 +101,9 @@ def read_model_file(path: Path) -> ModelFile:
     unusable = [key for key, kind in REQUIRED.items() if not isinstance(metadata.get(key), kind)]
     if unusable:
         raise UserError(f"{path} is damaged: its metadata has no usable {', '.join(unusable)}")
+    reserved = COMMON & metadata["options"].keys()
+    if reserved:
+        raise UserError(f"{path} is damaged: {', '.join(sorted(reserved))} cannot stand among its options")
     digests = tensors.pop(DIGESTS, torch.empty(0, dtype=torch.int64))
     if digests.dtype != torch.int64 or digests.ndim != 1:
         raise UserError(f"{path} is damaged: {DIGESTS} is no list of digests")

@@ -291,7 +291,7 @@ def test_what_cannot_be_profiled_is_refused(call: Callable[[], object], message:
 
 
 def test_a_skeleton_has_shapes_and_no_memory() -> None:
-    from lenext.cost.skeleton import Skeleton
+    from lenext.models.skeleton import Skeleton
 
     with Skeleton():
         model = lenext.create("vgg19")

@@ -64,6 +64,7 @@ def test_a_network_that_is_not_built_of_repeated_blocks_says_so() -> None:
         ({"phi": "1"}, "phi '1' cannot be"),
         ({"phi": 1, "alpha": 0}, "alpha 0 cannot be: give a number above 0"),
         ({"phi": 1, "gamma": -1.15}, "gamma -1.15 cannot be"),
+        ({"phi": 10**400}, "phi 1000"),
         ({"phi": 1000}, "phi 1000 is beyond 64 times as deep, wide or large"),
         ({"phi": 1e308}, "beyond 64 times"),
         ({"phi": -1000}, "phi -1000 is beyond"),
@@ -79,6 +80,11 @@ def test_factors_that_cannot_be_are_refused(value: object) -> None:
     for scale, name in ((scale_depth, "depth"), (scale_width, "width")):
         with pytest.raises(lenext.UserError, match=f"{name} .* cannot be: give a factor above 0, up to 64"):
             scale(8, value)  # type: ignore[arg-type]
+
+
+def test_more_blocks_than_any_use_are_refused() -> None:
+    with pytest.raises(lenext.UserError, match=r"depth 64 makes 12,800 blocks of 200 in a stage, more than 4,096"):
+        lenext.create("resnet1202_cifar", depth=64)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_a_width_is_a_multiple_of_eight_and_not_much_less(channels: int, width: 
     assert scaled <= max(8, channels * width * 1.1 + 8)
 
 
-@given(st.integers(1, 100), st.floats(0.01, 64))
+@given(st.integers(1, 64), st.floats(0.01, 64))
 def test_a_depth_rounds_up(blocks: int, depth: float) -> None:
     assert blocks * depth <= scale_depth(blocks, depth) < blocks * depth + 1
 

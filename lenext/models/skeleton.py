@@ -25,6 +25,9 @@ class Skeleton(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         name = getattr(func, "__name__", "")
+        if name.removesuffix("_like") in FACTORIES and name.endswith("_like"):
+            like = args[0] if args else named["input"]
+            return torch.empty(1, dtype=named.get("dtype") or like.dtype).expand(like.shape)
         if name in FACTORIES:
             sizes = named.pop("size", None) or args
             shape = sizes[0] if sizes and not isinstance(sizes[0], int) else sizes
