@@ -15,6 +15,7 @@ from golden_weights import foreign_tensors, gap, read_golden
 
 import lenext
 from lenext.weights.foreign import load_foreign
+from lenext.weights.loading import answering
 
 LARGEST = 1e-7  # of the norm of the logits
 
@@ -37,7 +38,10 @@ def main(folder: str) -> int:
             failed += 1
             continue
         found = gap(model, golden)
-        sound = max(found.logits, found.norm) <= LARGEST and found.same_class and parameters == golden["parameters"]
+        answer = answering(model, model.state_dict())
+        answers = sum(p.numel() for name, p in model.named_parameters() if name in answer)
+        counted = golden["parameters"] in (parameters, answers)  # some files are without auxiliary classifiers
+        sound = max(found.logits, found.norm) <= LARGEST and found.same_class and counted
         failed += not sound
         print(
             f"{'' if sound else 'FAILED '}{path.stem}: gap of logits {found.logits:.1e}, of norm {found.norm:.1e}, "
