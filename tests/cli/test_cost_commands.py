@@ -159,7 +159,7 @@ def test_describe_takes_the_options_of_the_architecture(command: Command) -> Non
         ("=D", "--option =D: give KEY=VALUE"),
         ("shortcut=E", "resnet50: shortcut 'E' is not known; give A, B, C, D or none"),
         ("wings=2", "resnet50 has no option 'wings'; docs/models.md lists those that it has"),
-        ("depth=deep", "resnet50: depth 'deep' cannot be: give a factor above 0"),
+        ("depth=deep", "resnet50: depth 'deep' cannot be; give a number"),
         ("depth=nan", "resnet50: depth nan cannot be"),
         ("size=64", "--option size=64: size is no option of an architecture"),
         ("in-channels=1", "--option in_channels=1: in_channels is no option of an architecture"),
