@@ -106,9 +106,11 @@ def _require_kinds(entry: Entry, options: dict[str, Any]) -> None:
 
 
 def _is_of(kind: str, value: Any) -> bool:
-    if kind == "str" or kind == "bool" or isinstance(value, bool):
-        return isinstance(value, str if kind == "str" else bool) and kind in ("str", "bool")
-    return isinstance(value, int) or (kind == "float" and isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, bool):
+        return kind == "bool"
+    if kind == "float":
+        return isinstance(value, int | float) and abs(value) < math.inf
+    return kind != "bool" and isinstance(value, {"int": int, "str": str}[kind])
 
 
 LARGEST_SIDE = 16_384  # pixels; more is a slip of the finger

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +116,11 @@ def make_stem(kind: str, in_channels: int, channels: int, norm: Callable[..., nn
         first, second = norm(in_channels, half, 3, stride=2), norm(half, half, 3)
         return named(conv1=first, conv2=second, conv3=norm(half, channels, 3), pool=pool)
     raise UserError(f"stem {kind!r} is not known; give 7x7, deep or 3x3")
+
+
+# Of the later Inceptions: norms that add 1e-3 to the variance, and the convolution that halves without padding.
+inception_conv = partial(ConvNorm, norm=partial(nn.BatchNorm2d, eps=1e-3))
+halve = partial(inception_conv, kernel_size=3, stride=2, padding=0)  # (N, C, H, W) -> (N, C', (H-1)/2, (W-1)/2)
 
 
 class Branches(nn.Module):

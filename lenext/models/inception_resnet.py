@@ -10,20 +10,18 @@ the authors' code, whose stem is that of Inception v3 followed by one module, wh
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from lenext.models.base import ImageClassifier
-from lenext.models.blocks import Branches, ConvNorm, named, relu
+from lenext.models.blocks import Branches, halve, named, relu
+from lenext.models.blocks import inception_conv as conv
 from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, initialise
 from lenext.models.scaling import scale_depth
 from lenext.registry import Facts, Published, register
 
-conv = partial(ConvNorm, norm=partial(nn.BatchNorm2d, eps=1e-3))
-halve = partial(conv, kernel_size=3, stride=2, padding=0)  # (N, C, H, W) -> (N, C', (H - 1) / 2, (W - 1) / 2)
 SCALES = (0.17, 0.10, 0.20)  # of the residuals of each stage; the paper says between 0.1 and 0.3
 
 

@@ -9,7 +9,6 @@ on the second stage; only training sees it. The widths are those of the public w
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,13 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenext.models.base import ImageClassifier
-from lenext.models.blocks import Branches, ConvNorm, named
+from lenext.models.blocks import Branches, halve, named
+from lenext.models.blocks import inception_conv as conv
 from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, draw, initialise
 from lenext.registry import Claim, Facts, Published, register
 
-conv = partial(ConvNorm, norm=partial(nn.BatchNorm2d, eps=1e-3))
-halve = partial(conv, kernel_size=3, stride=2, padding=0)  # (N, C, H, W) -> (N, C', (H - 1) / 2, (W - 1) / 2)
 WIDE, TALL = (1, 7), (7, 1)
 
 

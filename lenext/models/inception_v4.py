@@ -14,14 +14,13 @@ from typing import Any
 from torch import nn
 
 from lenext.models.base import ImageClassifier
-from lenext.models.blocks import Branches, ConvNorm, named
+from lenext.models.blocks import Branches, halve, named
+from lenext.models.blocks import inception_conv as conv
 from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, initialise
 from lenext.models.scaling import scale_depth
 from lenext.registry import Facts, Published, register
 
-conv = partial(ConvNorm, norm=partial(nn.BatchNorm2d, eps=1e-3))
-halve = partial(conv, kernel_size=3, stride=2, padding=0)  # (N, C, H, W) -> (N, C', (H - 1) / 2, (W - 1) / 2)
 trim = partial(conv, kernel_size=3, padding=0)  # (N, C, H, W) -> (N, C', H - 2, W - 2)
 WIDE, TALL = (1, 7), (7, 1)
 

@@ -35,7 +35,7 @@ from lenext.training.loop import Epoch, fit
 from lenext.training.recipes import Recipe, make_recipe
 from lenext.training.run_folder import RunFolder
 from lenext.training.settings import Settings
-from lenext.weights.loading import answering, load_strictly
+from lenext.weights.loading import answering
 from lenext.weights.model_file import ModelFile
 
 JUDGING_BATCH = 256
@@ -291,9 +291,10 @@ def _model_to_start_from(
     """Return the model of a file with its weights, grown where the settings say so."""
     _require_same_classes(settings, file.metadata["class_names"], classes)
     form = preprocessing.form
-    options = {**file.metadata["options"], **settings.options}
-    model = create(file.metadata["model"], classes=len(classes), in_channels=form.channels, size=form.size, **options)
-    load_strictly(model, file.tensors, where=str(settings.weights))
+    model = create(
+        file.metadata["model"], classes=len(classes), in_channels=form.channels, size=form.size,
+        weights=settings.weights, **settings.options,
+    )  # fmt: skip
     return model if settings.grow is None else grow_model(model, settings.model, how=settings.grow)
 
 
