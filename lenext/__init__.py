@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lenext.classifier import Classifier, load
+    from lenext.conversion import Conversion, convert
     from lenext.cost.comparison import compare
     from lenext.cost.cost import Cost
     from lenext.cost.profile import profile
@@ -24,20 +25,24 @@ if TYPE_CHECKING:
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
     from lenext.training.run import train
+    from lenext.weights.catalog import list_weights
 
 _HOME = {
     "Classifier": "lenext.classifier",
     "Compound": "lenext.models.scaling",
+    "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
+    "convert": "lenext.conversion",
     "create": "lenext.creation",
     "evaluate": "lenext.evaluation.evaluate",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
+    "list_weights": "lenext.weights.catalog",
     "load": "lenext.classifier",
     "profile": "lenext.cost.profile",
     "train": "lenext.training.run",
@@ -46,16 +51,19 @@ _HOME = {
 __all__ = [
     "Classifier",
     "Compound",
+    "Conversion",
     "Cost",
     "ImageClassifier",
     "LenextError",
     "UserError",
     "compare",
     "compound",
+    "convert",
     "create",
     "evaluate",
     "grow",
     "list_models",
+    "list_weights",
     "load",
     "profile",
     "train",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,17 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from lenext.creation import create
+from lenext.creation import pretrained
 from lenext.data.decode import UnreadableImageError, decode
 from lenext.data.folder import image_files
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import available_cores
 from lenext.device import choose_device
-from lenext.errors import LenextError, UserError, one_line
+from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.models import ImageClassifier, lookup
-from lenext.models.skeleton import Skeleton
-from lenext.weights.loading import answering, load_strictly, require_fit
-from lenext.weights.model_file import find_model_file, read_model_file
+from lenext.weights.catalog import Published
+from lenext.weights.classes import ClassList
 
 Picture = str | Path | Image | NDArray[np.uint8]
 ONE_PICTURE = (str, Path, Image, np.ndarray)
@@ -38,21 +37,30 @@ class Classifier:
         classifier = lenext.load("runs/lenet5-digits")
         classifier.predict("a.png", top=3)[0]["predictions"][0]["label"]
 
-    `metadata` is what the file says of the weights: figures, on which split, of which data. `trained_on` are the
-    digests of the images that they were trained on.
+    `metadata` is what a file of lenext says of the weights: figures, on which split, of which data. `trained_on` are
+    the digests of the images that they were trained on. `presumed` says what the weights do not say and was taken
+    from similar ones; `published` is their entry in the catalog.
     """
 
     model: ImageClassifier
     preprocessing: Preprocessing
-    class_names: tuple[str, ...]
-    metadata: dict[str, Any]
+    classes: ClassList
+    metadata: Mapping[str, Any]
     trained_on: NDArray[np.uint64]
     device: torch.device
+    presumed: str = ""
+    published: Published | None = None
 
     @property
     def name(self) -> str:
         """The architecture's name in the registry."""
-        return str(self.metadata["model"])
+        assert self.model.spec is not None
+        return self.model.spec.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, in the order of the logits."""
+        return self.classes.names
 
     def predict(self, images: Picture | Sequence[Picture], top: int = 5) -> list[dict[str, Any]]:
         """Return one entry an image, in order: {image, predictions: [{label, probability}]} or {image, error}.
@@ -100,52 +108,40 @@ class Classifier:
     def _best(self, pixels: NDArray[np.uint8], top: int) -> list[list[dict[str, Any]]]:
         values, indices = self.probabilities(pixels).topk(min(top, len(self.class_names)))
         return [
-            [{"label": self.class_names[i], "probability": value} for value, i in zip(row, order, strict=True)]
+            [{**self._called(i), "probability": value} for value, i in zip(row, order, strict=True)]
             for row, order in zip(values.tolist(), indices.tolist(), strict=True)
         ]
 
+    def _called(self, index: int) -> dict[str, str]:
+        """Return the name of a class, and its WordNet id where it has one."""
+        ids = self.classes.ids
+        return {"label": self.class_names[index], **({"id": ids[index]} if ids else {})}
+
 
 def load(target: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Classifier:
-    """Return the classifier in a run folder or a `.safetensors` file that lenext wrote, in evaluation mode.
+    """Return a classifier in evaluation mode, with the preprocessing and the class names of its weights.
 
-    With `weights`, that is where it is, and `target` is the name of the architecture that it must be.
+    `target` is a run folder, a file that lenext wrote, or other weights that say of which architecture they are: a
+    name of `lenext.list_weights`, or `hub:owner/name`. With `weights`, which may be any that `lenext.create` takes,
+    it is the name of the architecture.
 
     Raises:
-        UserError: not there, not complete, damaged, or of a format that this version does not know.
+        UserError: not there, not complete, damaged, of another architecture, or of a format that this version does
+            not know.
+        LenextError: a download failed.
     """
-    path = find_model_file(target if weights is None else weights)
-    file = read_model_file(path)
-    metadata = file.metadata
-    if weights is not None:
-        file.require_model(lookup(str(target)).name, str(path))
-    with Skeleton():  # before memory is asked for that a mislabelled file would need
-        bare = _build(metadata, path)
-    require_fit(bare, answering(bare, file.tensors), where=str(path))
-    model = _build(metadata, path)
+    name = None if weights is None else lookup(str(target)).name
+    where = str(target if weights is None else weights)
+    found = pretrained(name, target if weights is None else weights)
+    model = found.model
+    assert model.spec is not None
     model.drop_training_only()
-    load_strictly(model, file.tensors, where=str(path))
-    preprocessing = Preprocessing.from_json(metadata["preprocessing"], str(path))
-    if (list(preprocessing.form.size), preprocessing.form.channels) != (metadata["size"], metadata["in_channels"]):
-        raise UserError(f"{path} is damaged: its preprocessing makes images that its model does not take")
-    class_names = tuple(str(name) for name in metadata["class_names"])
-    if len(class_names) != metadata["classes"]:
-        raise UserError(f"{path} is damaged: {len(class_names)} class names for {metadata['classes']} classes")
     place = choose_device(device)
+    preprocessing = Preprocessing.from_json(found.preprocessing, where)
     model.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Classifier(model, preprocessing, class_names, metadata, file.trained_on, place)
-
-
-def _build(metadata: dict[str, Any], path: Path) -> ImageClassifier:
-    try:
-        return create(
-            metadata["model"],
-            classes=metadata["classes"],
-            in_channels=metadata["in_channels"],
-            size=tuple(metadata["size"]),
-            **metadata["options"],
-        )
-    except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
-        raise UserError(f"{path} names a model that cannot be built: {one_line(error)}") from error
+    return Classifier(
+        model, preprocessing, found.classes, found.metadata, found.trained_on, place, found.presumed, found.published
+    )
 
 
 def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
-import math
-import re
-import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from lenext.building import as_size, build, check_size, positive
 from lenext.errors import UserError, one_line
 from lenext.models import Facts, ImageClassifier, Spec, lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import Entry
-from lenext.weights.foreign import load_foreign
+from lenext.weights.adapting import adapt, channels_of, classes_of, require_adaptable, rows_kept
+from lenext.weights.catalog import Published
+from lenext.weights.checkpoint import Checkpoint, read_checkpoint
+from lenext.weights.classes import ClassList
+from lenext.weights.foreign import Read, read_as_ours
 from lenext.weights.loading import load_strictly, require_fit
-from lenext.weights.model_file import ModelFile, find_model_file, read_foreign_file, read_model_file
+from lenext.weights.presumption import fit_preprocessing, presume
+from lenext.weights.recognition import refused
 
 
 def create(
     name: str,
     *,
-    classes: int | None = None,
+    classes: int | Sequence[str] | None = None,
     in_channels: int | None = None,
     size: int | tuple[int, int] | None = None,
     weights: str | Path | None = None,
@@ -34,114 +39,164 @@ def create(
         model = lenext.create("lenet5", classes=10)
         logits = model(torch.zeros(1, 1, 28, 28))    # (1, 10)
 
-    `classes`, `in_channels` and `size` (pixels, a side or height and width) are the paper's where they are not
-    given; `weights` is a file that lenext wrote, whose options hold where none are given, a run folder, or a
-    `.safetensors` file of another library. `options` are those of the family.
+    `classes` (how many, or what they are called), `in_channels` and `size` (pixels, a side or height and width) are
+    those of the weights, or else the paper's, where they are not given. `weights` is a file that lenext or another
+    library wrote, a run folder, `hub:owner/name`, or a name of `lenext.list_weights`; their options hold where none
+    are given. For other classes the model gets a new head, which keeps the rows of classes of the same name; for
+    other channels its first convolution is adapted. `options` are those of the family.
 
     Raises:
         UserError: an unknown name or option, a count or size that the model cannot have, weights that do not fit.
+        LenextError: a download failed.
     """
     entry = lookup(name)
-    facts = entry.facts
-    classes = _positive("classes", classes, facts.classes)
-    in_channels = _positive("in_channels", in_channels, facts.channels)
-    sides = as_size(size if size is not None else facts.size)
-    check_size(name, facts, sides)
-    file = _read(name, find_model_file(weights)) if weights is not None else None
-    bound = {"size": sides} if facts.size_bound else {}
-    if isinstance(file, ModelFile):
-        options = {**file.metadata["options"], **options}
-        with Skeleton():  # before memory is asked for that a mislabelled file would need
-            require_fit(_build(entry, classes, in_channels, bound, options), file.tensors, where=str(weights))
-    model = _build(entry, classes, in_channels, bound, options)
-    model.spec = Spec(name, classes, in_channels, sides, options)
-    if isinstance(file, ModelFile):
-        load_strictly(model, file.tensors, where=str(weights))
-    elif file is not None:
-        load_foreign(model, file, where=str(weights))
-    return model
+    if weights is not None:
+        return pretrained(name, weights, classes=classes, in_channels=in_channels, size=size, options=options).model
+    count = _count(classes, entry.facts.classes)
+    sides = as_size(size if size is not None else entry.facts.size)
+    check_size(name, entry.facts, sides)
+    return build(entry, count, positive("in_channels", in_channels, entry.facts.channels), sides, options)
 
 
-def _read(name: str, path: Path) -> ModelFile | dict[str, Tensor]:
-    """Return a file of ours, or the tensors of one that another library wrote."""
-    foreign = read_foreign_file(path)
-    if foreign is not None:
-        return foreign
-    file = read_model_file(path)
-    file.require_model(name, str(path))
-    return file
+@dataclass(frozen=True)
+class Pretrained:
+    """A model with weights, and what is known of these.
+
+    `classes` are those of the weights, `preprocessing` is what the model's images go through, `metadata` what a file
+    of lenext says, `trained_on` the digests of the images behind it. `presumed` says in words what nothing says and
+    was therefore taken from similar weights; `held` are the tensors that were there, by our names.
+    """
+
+    model: ImageClassifier
+    classes: ClassList
+    preprocessing: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    trained_on: NDArray[np.uint64]
+    presumed: str
+    published: Published | None
+    held: frozenset[str]
 
 
-def _build(
-    entry: Entry, classes: int, in_channels: int, size: dict[str, Any], options: dict[str, Any]
-) -> ImageClassifier:
-    """Build a model; what its options cannot be is a user's error."""
-    _require_kinds(entry, options)
-    try:
-        model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **{**size, **options})
-    except TypeError as error:
-        found = re.search(r"(?:keyword argument|multiple values for argument) '([^']*)'", str(error))
-        if found is not None:
-            hint = "docs/models.md lists those that it has"
-            raise UserError(f"{entry.name} has no option {found[1]!r}; {hint}") from error
-        if not options:
-            raise
-        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
-        raise UserError(f"{entry.name} cannot be built with {given}: {one_line(error)}") from error
-    except (ValueError, RuntimeError, OverflowError) as error:  # a rate or a number that torch refuses
-        raise UserError(f"{entry.name}: {one_line(error)}") from error
-    return model
-
-
-WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a word"}
-
-
-def _require_kinds(entry: Entry, options: dict[str, Any]) -> None:
-    """Raise UserError where an option is not of the kind that the family's constructor says."""
-    family = vars(sys.modules[entry.build.__module__])[inspect.signature(entry.build).return_annotation]
-    for key, parameter in inspect.signature(family.__init__).parameters.items():
-        kind = "str" if str(parameter.annotation).startswith(("Literal", "Init")) else parameter.annotation
-        if key in options and kind in WANTED and not _is_of(kind, options[key]):
-            raise UserError(f"{entry.name}: {key} {options[key]!r} cannot be; give {WANTED[kind]}")
-
-
-def _is_of(kind: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return kind == "bool"
-    if kind == "float":
-        return isinstance(value, int | float) and abs(value) < math.inf
-    return kind != "bool" and isinstance(value, {"int": int, "str": str}[kind])
-
-
-LARGEST_SIDE = 16_384  # pixels; more is a slip of the finger
-
-
-def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return a side, or a height and a width, as (height, width) in pixels.
+def pretrained(
+    name: str | None,
+    weights: str | Path,
+    *,
+    classes: int | Sequence[str] | None = None,
+    in_channels: int | None = None,
+    size: int | tuple[int, int] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Pretrained:
+    """Return the architecture `name` with `weights`; None is the one that the weights say.
 
     Raises:
-        UserError: not one or two whole numbers above zero.
+        UserError: weights that do not fit, or do not say of which architecture they are.
+        LenextError: a download failed.
     """
-    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    if len(sides) != 2 or any(not isinstance(side, int) or isinstance(side, bool) or side < 1 for side in sides):
-        raise UserError(f"size {size!r} is not a side in pixels, or a height and a width; give 28 or (28, 40)")
-    if max(sides) > LARGEST_SIDE:
-        raise UserError(f"image side {max(sides):,} is above {LARGEST_SIDE:,}, the largest; give a smaller size")
-    return sides[0], sides[1]
+    checkpoint = read_checkpoint(weights)
+    entry = _entry(name, checkpoint)
+    bound = entry.facts.size_bound
+    sides = _size(size, checkpoint, entry.facts)
+    read, own, given = _read(entry, checkpoint, sides, {**checkpoint.options, **(options or {})})
+    assert own.spec is not None
+    _require_consistent(checkpoint, own.spec)
+    known = presume(checkpoint, entry, read.library, own.spec)
+    if size is None and checkpoint.size is None and not bound:
+        sides = as_size(tuple(known.preprocessing["size"]))
+    check_size(entry.name, entry.facts, sides)
+    wanted = classes if classes is not None else own.spec.classes
+    count = _count(wanted, own.spec.classes)
+    channels = positive("in_channels", in_channels, own.spec.in_channels)
+    require_adaptable(own, checkpoint.where, own.spec.in_channels, channels)
+    model = build(entry, count, channels, sides, given)
+    kept = rows_kept(own.spec.classes, None if known.unnamed else known.classes, wanted)
+    load_strictly(model, adapt(model, read.tensors, kept), where=read.how, called=read.called)
+    preprocessing = fit_preprocessing(known.preprocessing, sides, channels)
+    return Pretrained(
+        model, known.classes, preprocessing, checkpoint.metadata, checkpoint.trained_on, known.words,
+        checkpoint.published, frozenset(read.tensors),
+    )  # fmt: skip
 
 
-def check_size(name: str, facts: Facts, size: tuple[int, int]) -> None:
-    """Raise UserError where an image of `size` is too small to reach the model's head."""
-    if min(size) < facts.smallest:
+def _count(classes: int | Sequence[str] | None, default: int) -> int:
+    """Return how many classes there are of a number of them or a list of their names."""
+    named = isinstance(classes, Sequence) and not isinstance(classes, str)
+    return positive("classes", len(classes) if named else classes, default)  # type: ignore[arg-type]
+
+
+def _entry(name: str | None, checkpoint: Checkpoint) -> Entry:
+    said = checkpoint.model
+    if name is None:
+        if said is None:
+            raise UserError(
+                f"{checkpoint.where} does not say of which architecture it is; give its name, and this as --weights"
+            )
+        try:
+            return lookup(said)
+        except UserError as error:
+            raise UserError(f"{checkpoint.where} names a model that cannot be built: {one_line(error)}") from error
+    if said not in (None, name):
+        raise UserError(f"{checkpoint.where} holds a {said}, not a {name}")
+    return lookup(name)
+
+
+def _size(size: int | tuple[int, int] | None, checkpoint: Checkpoint, facts: Facts) -> tuple[int, int]:
+    """Return the size that was asked for, or else that of the weights, or the paper's."""
+    if size is None:
+        return as_size(checkpoint.size or facts.size)
+    sides = as_size(size)
+    if facts.size_bound and checkpoint.size not in (None, sides):
         raise UserError(
-            f"image side {min(size)} < {facts.smallest}, the smallest for {name}; "
-            f"give a larger size, such as its own {facts.size}"
+            f"{checkpoint.where} is for images of {checkpoint.size}, not {sides}, and its dense layers fit no other; "
+            "leave the size to it"
         )
+    return sides
 
 
-def _positive(what: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{what} {value!r} is not a whole number above zero")
-    return value
+def _require_consistent(checkpoint: Checkpoint, found: Spec) -> None:
+    """Raise UserError where a file of ours says something else of its tensors than they do themselves."""
+    metadata = checkpoint.metadata
+    for key, count in (("classes", found.classes), ("in_channels", found.in_channels)):
+        if metadata and metadata[key] != count:
+            raise UserError(
+                f"{checkpoint.where} is damaged: it says {key} {metadata[key]}, but has tensors for {count}"
+            )
+
+
+def _bare(
+    entry: Entry,
+    classes: int,
+    in_channels: int,
+    size: tuple[int, int],
+    options: dict[str, Any],
+    checkpoint: Checkpoint,
+) -> ImageClassifier:
+    """Build a model without numbers; what a file says of it may be anything."""
+    try:
+        with Skeleton():
+            return build(entry, classes, in_channels, size, options)
+    except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
+        if not checkpoint.metadata:
+            raise
+        raise UserError(f"{checkpoint.where} names a model that cannot be built: {one_line(error)}") from error
+
+
+def _read(
+    entry: Entry, checkpoint: Checkpoint, size: tuple[int, int], options: dict[str, Any]
+) -> tuple[Read, ImageClassifier, dict[str, Any]]:
+    """Return the tensors under our names, the model without numbers that they fit, and the options that it has.
+
+    No memory is asked for that a mislabelled file would need.
+    """
+    facts, tensors = entry.facts, checkpoint.tensors
+    probe = _bare(entry, facts.classes, facts.channels, size, options, checkpoint)
+    read = read_as_ours(probe, tensors, where=checkpoint.where, library=checkpoint.layout)
+    if read.norm_eps is not None:
+        options = {"norm_eps": read.norm_eps, **options}
+    classes = classes_of(probe, read.tensors) or facts.classes
+    channels = channels_of(probe, read.tensors) or checkpoint.in_channels or facts.channels
+    own = _bare(entry, classes, channels, size, options, checkpoint)
+    try:
+        require_fit(own, read.tensors, where=read.how, called=read.called)
+    except UserError as error:
+        raise refused(error, tensors) from error
+    return read, own, options

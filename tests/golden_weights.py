@@ -16,6 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lenext.models import ImageClassifier
+from lenext.weights.foreign import read_as_ours, unwrapped
+from lenext.weights.loading import load_strictly
+
 FOLDER = Path(__file__).parent / "golden"
 
 # What lenext calls a model that the other library calls otherwise.
@@ -54,6 +58,15 @@ def fill(name: str, shape: list[int]) -> Tensor:
 def foreign_tensors(golden: dict[str, Any]) -> dict[str, Tensor]:
     """Return the whole checkpoint."""
     return {name: fill(name, shape) for name, shape in golden["tensors"].items()}
+
+
+def load_foreign(model: ImageClassifier, tensors: dict[str, Tensor], *, where: str) -> None:
+    """Load another library's tensors into a model that is there, norms included."""
+    read = read_as_ours(model, unwrapped(tensors), where=where)
+    load_strictly(model, read.tensors, where=read.how, called=read.called)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and read.norm_eps is not None:
+            module.eps = read.norm_eps
 
 
 @dataclass(frozen=True)

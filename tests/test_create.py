@@ -60,8 +60,8 @@ def test_weights_come_from_a_run_or_its_model_file(digits_run: Path) -> None:
 
 
 def test_weights_that_do_not_fit_are_explained(digits_run: Path) -> None:
-    with pytest.raises(lenext.UserError, match=r"head\.classifier\.weight is 10x84, not 3x84"):
-        lenext.create("lenet5", classes=3, weights=digits_run)
+    with pytest.raises(lenext.UserError, match=r"is for images of \(28, 28\), not \(32, 32\), and its dense layers"):
+        lenext.create("lenet5", size=32, weights=digits_run)
     with pytest.raises(lenext.UserError, match="holds a lenet5, not a lenet5_sigmoid"):
         lenext.create("lenet5_sigmoid", weights=digits_run)
     tensors = read_model_file(digits_run / "model.safetensors").tensors

@@ -15,6 +15,14 @@ DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU 
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
 SizeOption = Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")]
 BatchOption = Annotated[int, typer.Option(help="Images a batch, for memory.")]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="A file, a run folder, hub:owner/name, or a name of `lenext weights`; TARGET is then a model's."),
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option("--weights", help="What to start from: a file, a run folder, hub:owner/name, or of `lenext weights`."),
+]
 OptionsOption = Annotated[
     list[str] | None,
     typer.Option(

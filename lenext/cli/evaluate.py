@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption
-from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, say
+from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption
+from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
 
 SHOWN = 10
 
@@ -22,7 +22,7 @@ def evaluate(
     among_present: Annotated[
         bool, typer.Option("--among-present", help="Choose only among the classes of the data.")
     ] = False,
-    weights: Annotated[str | None, typer.Option(help="A run folder or model file; TARGET is then a name.")] = None,
+    weights: WeightsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -34,6 +34,7 @@ def evaluate(
     """
     from dataclasses import asdict, replace
 
+    refuse_hostile(weights or target)
     with interrupts_held():
         from lenext.classifier import load
         from lenext.device import set_threads
@@ -41,6 +42,8 @@ def evaluate(
 
     set_threads(threads)
     classifier = load(target, weights=weights, device=device)
+    if classifier.presumed:
+        say(f"note: {classifier.presumed}")
     result = judge(
         classifier, data, split=split, among_present=among_present, strict=strict, progress=TerminalProgress()
     )

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lenext.cli.compare import compare
+from lenext.cli.convert import convert
 from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
@@ -22,12 +23,13 @@ from lenext.cli.models import models
 from lenext.cli.output import say
 from lenext.cli.predict import predict
 from lenext.cli.train import train
+from lenext.cli.weights import weights
 from lenext.errors import LenextError, Terminated, one_line
 
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (models, describe, compare, train, evaluate, predict, doctor):
+for command in (models, describe, compare, weights, train, evaluate, predict, convert, doctor):
     app.command()(command)
 
 

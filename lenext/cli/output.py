@@ -75,6 +75,22 @@ def say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
+def refuse_hostile(*weights: str | None) -> None:
+    """Look at files of weights before torch is loaded, which takes longer than refusing them.
+
+    Raises:
+        UserError: a file that is damaged, or not safe to load.
+    """
+    from pathlib import Path
+
+    from lenext.files import exists, is_folder
+    from lenext.weights.inspection import inspect
+
+    for given in weights:
+        if given and exists(given) and not is_folder(given):
+            inspect(Path(given))
+
+
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait; torch aborts the process when one comes while it is being imported."""

@@ -6,15 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption
-from lenext.cli.output import TerminalProgress, interrupts_held, plain_table, print_json, print_table, printable
+from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption
+from lenext.cli.output import (
+    TerminalProgress,
+    interrupts_held,
+    plain_table,
+    print_json,
+    print_table,
+    printable,
+    refuse_hostile,
+    say,
+)
 
 
 def predict(
     target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
     images: Annotated[list[str], typer.Argument(help="Image files, and folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name for each image.")] = 5,
-    weights: Annotated[str | None, typer.Option(help="A run folder or model file; TARGET is then a name.")] = None,
+    weights: WeightsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -24,6 +33,7 @@ def predict(
 
     Example: [bold]lenext predict runs/lenet5-digits a.png folder/ --top 3[/bold]
     """
+    refuse_hostile(weights or target)
     with interrupts_held():
         from lenext.classifier import expand, load
         from lenext.device import set_threads
@@ -31,6 +41,8 @@ def predict(
 
     set_threads(threads)
     classifier = load(target, weights=weights, device=device)
+    if classifier.presumed:
+        say(f"note: {classifier.presumed}")
     pictures = [picture for _, picture in expand(images)]
     if not pictures:
         raise UserError(f"there is no image in {', '.join(images)}; give files, or folders that hold some")
@@ -42,10 +54,19 @@ def predict(
         entries.append(entry)
     if json:
         print_json(entries)
+    elif len(entries) == 1 and "predictions" in entries[0]:
+        _print_one(entries[0])
     else:
         _print(entries)
     if all("error" in entry for entry in entries):
         raise UserError(f"no image can be read; {entries[0]['image']}: {entries[0]['error']}")
+
+
+def _print_one(entry: dict[str, Any]) -> None:
+    table = plain_table("", _text(entry["image"]), right=("",))
+    for each in entry["predictions"]:
+        table.add_row(f"{100 * each['probability']:.1f} %", _text(each["label"]))
+    print_table(table)
 
 
 def _print(entries: list[dict[str, Any]]) -> None:

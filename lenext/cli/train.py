@@ -13,6 +13,7 @@ from lenext.cli.arguments import (
     JsonOption,
     OptionsOption,
     SizeOption,
+    StartOption,
     ThreadsOption,
     parse_options,
     parse_pairs,
@@ -24,6 +25,7 @@ from lenext.cli.output import (
     interrupts_held,
     print_json,
     printable,
+    refuse_hostile,
     say,
 )
 
@@ -48,7 +50,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
     ] = None,
     options: OptionsOption = None,
-    weights: Annotated[str | None, typer.Option(help="A run folder or model file to start from.")] = None,
+    weights: StartOption = None,
     grow: Annotated[
         Literal["paper", "identity"] | None,
         typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
@@ -62,6 +64,7 @@ def train(
 
     Example: [bold]lenext train photos/ --model lenet5 --epochs 20[/bold]
     """
+    refuse_hostile(weights)
     with interrupts_held():
         from lenext.training.run import train as run
 

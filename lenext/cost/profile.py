@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lenext.building import as_size, check_size
 from lenext.cost.cost import Cost
 from lenext.cost.trace import Trace, image
-from lenext.creation import as_size, check_size, create
+from lenext.creation import create
 from lenext.errors import UserError, one_line
 from lenext.models import ImageClassifier, lookup
 from lenext.models.skeleton import Skeleton

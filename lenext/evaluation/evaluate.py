@@ -101,8 +101,8 @@ def evaluate(
 
 def _columns(source: Source, classifier: Classifier) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return, for each class of the data, its index in the model: the two are matched by name."""
-    index = {name: i for i, name in enumerate(classifier.class_names)}
-    lacking = [name for name in source.class_names if name not in index]
+    found = classifier.classes.locate(source.class_names)
+    lacking = [name for name, index in zip(source.class_names, found, strict=True) if index is None]
     if lacking:
         known = classifier.class_names
         close = difflib.get_close_matches(lacking[0], known, n=1)
@@ -115,7 +115,7 @@ def _columns(source: Source, classifier: Classifier) -> np.ndarray[tuple[int], n
             f"{len(lacking)} of the {len(source.class_names)} classes of {source.location} are unknown to the model, "
             f"which has {len(known)}: {lacking[0]!r} is none of them ({hint}); give data of the model's classes"
         )
-    return np.array([index[name] for name in source.class_names], np.int64)
+    return np.array(found, np.int64)
 
 
 def _choose(

@@ -82,6 +82,11 @@ class ImageClassifier(nn.Module, ABC):
         return self.head.embed(x)
 
     @property
+    def first_convolution(self) -> str | None:
+        """The path of the convolution that sees the image; None for a model without convolutions."""
+        return next((path for path, part in self.named_modules() if isinstance(part, nn.Conv2d)), None)
+
+    @property
     def training_only(self) -> tuple[str, ...]:
         """The paths of what only `forward_train` uses, such as auxiliary classifiers."""
         return ()

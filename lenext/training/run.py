@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from lenext.creation import as_size, create
+from lenext.building import as_size
+from lenext.creation import Pretrained, create
 from lenext.data.decode import Fit
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
@@ -24,7 +26,7 @@ from lenext.data.reading import available_cores
 from lenext.data.source import Source
 from lenext.data.training_data import TrainingData, read_training_data
 from lenext.device import choose_device, set_threads
-from lenext.errors import LenextError, Terminated, UserError
+from lenext.errors import LenextError, Terminated
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import write_report
 from lenext.growing import How
@@ -36,7 +38,6 @@ from lenext.training.recipes import Recipe, make_recipe
 from lenext.training.run_folder import RunFolder
 from lenext.training.settings import Settings
 from lenext.weights.loading import answering
-from lenext.weights.model_file import ModelFile
 
 JUDGING_BATCH = 256
 PARTS = 25  # of an epoch, for the curve of the training loss
@@ -141,32 +142,38 @@ class _Run:
         self.started = started
         set_threads(settings.threads)
         self.device = choose_device(settings.device)
-        start, classes = settings.start(), source.class_names
         torch.manual_seed(settings.seed)
         # Weights that do not fit are refused before any image is read.
-        model = _model_to_start_from(settings, *start, classes) if start else None
-        self.data = read_training_data(self.source, settings.form(), start[1] if start else None, progress)
+        start = settings.start(source.class_names)
+        stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
+        self.data = read_training_data(self.source, settings.form(), stored, progress)
         self.recipe = make_recipe(
             settings.recipe,
             len(self.data.train.images),
             settings.overrides,
             lr_scale=lookup(settings.model).facts.lr_scale,
         )
-        if model is None:
-            form = self.data.preprocessing.form
-            model = create(
-                settings.model, classes=len(classes), in_channels=form.channels, size=form.size, **settings.options
-            )
-        self.model = model
-        # What the weights to start from were trained on stays known.
-        earlier = start[0].trained_on if start else np.empty(0, np.uint64)
-        self.trained_on = np.union1d(self.data.train.digests, earlier)
+        self.model, self.trained_on = self._model(start)
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.record = _record(settings, self.recipe, self.source, self.data, self.device)
         self.history: list[dict[str, Any]] = []  # of the epochs whose weights were written
         self.judgement: Judgement | None = None  # of the weights last written
         self.being_written: Epoch | None = None
         self.first_step = self.last_step = 0.0
+
+    def _model(self, start: Pretrained | None) -> tuple[ImageClassifier, NDArray[np.uint64]]:
+        """Return the model to train, and the digests of the images behind it: those of its weights stay known."""
+        settings, digests = self.settings, self.data.train.digests
+        if start is None:
+            classes, form = len(self.source.class_names), self.data.preprocessing.form
+            model = create(
+                settings.model, classes=classes, in_channels=form.channels, size=form.size, **settings.options
+            )
+            return model, np.unique(digests)
+        if start.presumed:
+            self.progress.note(f"note: {start.presumed}")
+        model = grow_model(start.model, settings.model, how=settings.grow) if settings.grow else start.model
+        return model, np.union1d(digests, start.trained_on)
 
     def execute(self) -> TrainResult:
         self._announce()
@@ -283,31 +290,6 @@ class _Run:
 
 def _count_of(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _model_to_start_from(
-    settings: Settings, file: ModelFile, preprocessing: Preprocessing, classes: tuple[str, ...]
-) -> ImageClassifier:
-    """Return the model of a file with its weights, grown where the settings say so."""
-    _require_same_classes(settings, file.metadata["class_names"], classes)
-    form = preprocessing.form
-    model = create(
-        file.metadata["model"], classes=len(classes), in_channels=form.channels, size=form.size,
-        weights=settings.weights, **settings.options,
-    )  # fmt: skip
-    return model if settings.grow is None else grow_model(model, settings.model, how=settings.grow)
-
-
-def _require_same_classes(settings: Settings, trained: list[str], found: tuple[str, ...]) -> None:
-    if tuple(trained) != found:
-        raise UserError(
-            f"the weights {settings.weights} are for {len(trained)} classes ({_some(trained)}), but {settings.data} "
-            f"has {len(found)} ({_some(found)}); train without --weights"
-        )
-
-
-def _some(names: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _record(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from lenext.creation import as_size, check_size, create
+from lenext.building import as_size, check_size
+from lenext.creation import Pretrained, create, pretrained
 from lenext.data.decode import FITS, Fit, ImageForm
-from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
 from lenext.growing import How, require_how
 from lenext.models import lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
 from lenext.training.recipes import make_recipe
-from lenext.weights.model_file import ModelFile, find_model_file, read_model_file
 
 SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an option of their own
 
@@ -74,30 +73,27 @@ class Settings:
         size = as_size(self.size if self.size is not None else lookup(self.model).facts.size)
         return ImageForm(size=size, channels=self.channels, fit=self.fit or "crop")
 
-    def start(self) -> tuple[ModelFile, Preprocessing] | None:
-        """Return the file to start from and its preprocessing, or None.
+    def start(self, class_names: Sequence[str]) -> Pretrained | None:
+        """Return the model to start from, its head for the classes of the data, or None where nothing is said.
+
+        A model that is to grow is that of the weights, whatever it is called.
 
         Raises:
-            UserError: the weights cannot be read, or are for another model, unless it grows, or preprocessing than
-                asked for.
+            UserError: weights that cannot be read, or do not fit.
         """
         if self.weights is None:
             return None
-        file = read_model_file(find_model_file(self.weights))
-        preprocessing = Preprocessing.from_json(file.metadata["preprocessing"], self.weights)
-        stored = {
-            "model": file.metadata["model"],
-            "size": preprocessing.form.size,
-            "fit": preprocessing.form.fit,
-            "channels": preprocessing.form.channels,
-        }
-        if self.grow is not None:
-            del stored["model"]
-        for key, value in stored.items():
-            asked = getattr(self, key)
-            if asked is not None and asked != value:
-                raise UserError(f"the weights {self.weights} are for {key} {value}, not {asked}; leave --{key} to them")
-        return file, preprocessing
+        found = pretrained(
+            None if self.grow else self.model,
+            self.weights,
+            classes=class_names,
+            in_channels=self.channels,
+            size=self.size,
+            options=self.options,
+        )
+        if self.fit is None:
+            return found
+        return replace(found, preprocessing={**found.preprocessing, "fit": self.fit})
 
     def command(self) -> str:
         """Return the command line that does the same again."""

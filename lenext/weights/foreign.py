@@ -1,55 +1,82 @@
-"""Loading weights that another library wrote: its names and shapes become ours, then loading is strict as ever."""
+"""Other libraries' names: which library wrote a checkpoint is told by the names in it, and they become ours."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.weights.keymaps import layouts
-from lenext.weights.loading import load_strictly
+from lenext.weights.keymaps.layout import Layout
+from lenext.weights.model_file import OWN_LAYOUT
 
-WRAPPED = "module."  # what nn.DataParallel puts before every name
+WRAPPERS = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before every name
 
 
-def load_foreign(model: ImageClassifier, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Copy the `tensors` of another library's checkpoint into `model`; nothing is copied unless all of it fits.
+@dataclass(frozen=True)
+class Read:
+    """Tensors under our names, what the file `called` each, the `library` whose names these are, and how it was read.
 
-    The library is the one of whose names there are most. Where its norms add something else to the variance than ours,
-    the model's do so from then on, and its `spec` says so, unless the model was created with a `norm_eps`.
+    A tensor that the model has no place for stands under a name that no model can have. `norm_eps` is what the
+    library's norms add to the variance, where that is not what our model's do.
+    """
+
+    tensors: dict[str, Tensor]
+    called: dict[str, str]
+    library: str
+    norm_eps: float | None
+    how: str
+
+
+def read_as_ours(
+    model: ImageClassifier, tensors: Mapping[str, Tensor], *, where: str, library: str | None = None
+) -> Read:
+    """Bring the tensors of a checkpoint under our names; whether they fit the model is not looked at.
+
+    Where `library` is None, it is the one of whose names there are most. `model` may be without numbers.
 
     Raises:
-        UserError: no key map for this model, or tensors that do not fit it, told in the names of the file.
+        UserError: no layout of that library is known for this model.
     """
-    known = layouts(model)
-    if not known:
-        name = model.spec.name if model.spec else type(model).__name__
-        raise UserError(
-            f"{where} was not written by lenext, which knows no other library's names for {name}; "
-            "give a run folder or a .safetensors file that lenext wrote"
-        )
-    tensors = _unwrapped(tensors)
-    layout = max(known, key=lambda layout: layout.fit(model, tensors))
-    translated = layout.read(model, tensors)
-    load_strictly(model, translated.tensors, where=f"{where}, read as {layout.library}'s,", called=translated.called)
-    if layout.norm_eps is not None:
-        _set_norm_eps(model, layout.norm_eps)
+    known = known_layouts(model)
+    if library is not None and library not in known:
+        raise UserError(f"{where} has the layout {library!r}, which {_name(model)} has not; it has {', '.join(known)}")
+    layout = known[library] if library else max(known.values(), key=lambda each: each.fit(model, tensors))
+    found = layout.read(model, tensors)
+    how = where if library == OWN_LAYOUT else f"{where}, read as {layout.library}'s,"
+    if not library and layout.fit(model, tensors) < len(found.tensors):
+        how = f"{where}, read as {layout.library}'s (tried: {', '.join(known)}),"
+    return Read(found.tensors, found.called, layout.library, layout.norm_eps, how)
 
 
-def _set_norm_eps(model: ImageClassifier, eps: float) -> None:
-    if model.spec is not None:
-        if "norm_eps" in model.spec.options:
-            return
-        model.spec = dataclasses.replace(model.spec, options={**model.spec.options, "norm_eps": eps})
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps = eps
+def known_layouts(model: ImageClassifier) -> dict[str, Layout]:
+    """Return the layouts of this very model by library, ours being the last."""
+    own = Layout(library=OWN_LAYOUT, paths={name: name for name in model.state_dict()})
+    return {layout.library: layout for layout in (*layouts(model), own)}
 
 
-def _unwrapped(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    if not all(name.startswith(WRAPPED) for name in tensors):
-        return tensors
-    return {name.removeprefix(WRAPPED): tensor for name, tensor in tensors.items()}
+def find_layout(model: ImageClassifier, library: str) -> Layout:
+    """Return the layout that `library` has for this very model.
+
+    Raises:
+        UserError: it has none.
+    """
+    known = known_layouts(model)
+    if library not in known:
+        raise UserError(f"{library} has no {_name(model)}, or none that lenext knows; give {', '.join(known)}")
+    return known[library]
+
+
+def _name(model: ImageClassifier) -> str:
+    return model.spec.name if model.spec else type(model).__name__
+
+
+def unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors without what a training program put before every name."""
+    for wrapper in WRAPPERS:
+        if tensors and all(name.startswith(wrapper) for name in tensors):
+            return unwrapped({name.removeprefix(wrapper): tensor for name, tensor in tensors.items()})
+    return tensors

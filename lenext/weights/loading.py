@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
 
 SHOWN = 6
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def answering(model: ImageClassifier, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -27,9 +29,10 @@ def load_strictly(
     be missing, and then stays as it is.
 
     Raises:
-        UserError: names missing ("-") or too many ("+"), or another shape or kind of number.
+        UserError: names missing ("-") or too many ("+"), another shape or kind of number, or one that is not finite.
     """
     require_fit(model, tensors, where=where, called=called)
+    require_sound(tensors, where=where, called=called)
     model.load_state_dict({**model.state_dict(), **tensors})
 
 
@@ -50,14 +53,29 @@ def require_fit(
     ]
     if differing:
         raise UserError(
-            f"{where} does not fit {type(model).__name__}: {', '.join(differing[:SHOWN])}; "
-            "create the model with the classes, channels and size of the file"
+            f"{where} does not fit {type(model).__name__}: {', '.join(differing[:SHOWN])}"
+            f"{f' and {len(differing) - SHOWN} more' if len(differing) > SHOWN else ''}"
         )
+
+
+def require_sound(tensors: Mapping[str, Tensor], *, where: str, called: Mapping[str, str] | None = None) -> None:
+    """Raise UserError where a tensor holds what no trained network does: no number, infinity, a negative variance."""
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        low, high = tensor.aminmax()
+        if not (low.isfinite() and high.isfinite()):
+            what = "NaN" if low.isnan() or high.isnan() else "infinity"
+        elif name.endswith("running_var") and low < 0:
+            what = "a negative variance"
+        else:
+            continue
+        raise UserError(f"{where} holds {what} in {(called or {}).get(name, name)}; its weights are damaged")
 
 
 def _form(tensor: Tensor) -> str:
     shape = "x".join(map(str, tensor.shape)) or "scalar"
-    return shape if tensor.is_floating_point() else f"{shape} {tensor.dtype}"
+    return shape if tensor.dtype in FLOATS else f"{shape} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _shortened(names: list[str]) -> str:

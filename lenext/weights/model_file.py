@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +18,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lenext.errors import UserError, one_line
-from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, write_atomically
+from lenext.files import parse_stamped, stamped, to_json, write_atomically
 from lenext.registry import COMMON
+from lenext.weights.classes import ClassList
+from lenext.weights.inspection import inspect
 
 NAME = "model.safetensors"
 KEY = "lenext"  # the metadata entry that carries our JSON
 DIGESTS = "lenext.trained_on"  # the tensor that carries the digests, as int64
+OWN_LAYOUT = "lenext"  # our own names of tensors; a file with another library's says which in its metadata
+LARGEST_RECORD = 64 << 20  # bytes of run.json
 REQUIRED = {
     "model": str,
     "classes": int,
@@ -40,33 +46,41 @@ class ModelFile:
     """What a model file holds: `tensors` by name, `metadata`, the JSON object, and `trained_on`.
 
     The latter are the digests of the images that the weights were trained on, sorted, so that none of these is
-    ever taken for an image that they have not seen.
+    ever taken for an image that they have not seen. The tensors bear the names of the library that `layout` in the
+    metadata says, or ours.
     """
 
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
     trained_on: NDArray[np.uint64]
 
-    def require_model(self, name: str, where: str) -> None:
-        """Raise UserError where the weights are not of the architecture `name`."""
-        if self.metadata["model"] != name:
-            raise UserError(f"{where} holds a {self.metadata['model']}, not a {name}")
+    @property
+    def classes(self) -> ClassList:
+        """The classes, in the order of the logits."""
+        ids = self.metadata.get("class_ids")
+        return ClassList(tuple(self.metadata["class_names"]), tuple(ids) if ids else None)
 
 
-def find_model_file(target: str | Path) -> Path:
-    """Return the model file that `target` means: a `.safetensors` file, or the one in a run folder.
+def run_model_file(folder: Path) -> Path:
+    """Return the model file in a run folder.
 
     Raises:
-        UserError: nothing there, not such a file, or a run folder that is not complete.
+        UserError: no run folder, or one that is not complete.
     """
-    path = Path(target)
-    if not str(target) or not exists(path):
-        raise UserError(f"there is no {str(target)!r}; give a run folder or a .safetensors file that lenext wrote")
-    if is_folder(path):
-        return _in_run_folder(path)
-    if path.suffix != ".safetensors":
-        raise UserError(f"{target} is not a run folder or a .safetensors file that lenext wrote")
-    return path
+    record = folder / "run.json"
+    if not record.is_file():
+        model = folder / NAME
+        hint = f"; for the weights alone, give {model}" if model.is_file() else ""
+        raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
+    try:
+        if record.stat().st_size > LARGEST_RECORD:
+            raise UserError(f"{record} is damaged: it has {record.stat().st_size:,} bytes")
+        parse_stamped(record.read_text(encoding="utf-8", errors="replace"), str(record))
+    except OSError as error:
+        raise UserError(f"cannot read {record}: {error.strerror}") from error
+    if not (folder / NAME).is_file():
+        raise UserError(f"{folder} has no {NAME}: no epoch of its training was finished; train again")
+    return folder / NAME
 
 
 def write_model_file(
@@ -77,9 +91,13 @@ def write_model_file(
     Raises:
         LenextError: the write failed; what stood at `path` is untouched.
     """
-    ready = {DIGESTS: torch.from_numpy(np.unique(trained_on).view(np.int64))}
-    ready |= {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    digests = np.unique(trained_on)
     header = {"format": "pt", KEY: to_json(stamped(metadata))}
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if metadata.get("layout", OWN_LAYOUT) == OWN_LAYOUT:
+        ready = {DIGESTS: torch.from_numpy(digests.view(np.int64)), **ready}
+    else:  # the tensors are all that another library looks for
+        header[DIGESTS] = base64.b64encode(digests.tobytes()).decode()
     write_atomically(path, lambda beside: beside.write_bytes(save(ready, metadata=header)))
 
 
@@ -94,20 +112,55 @@ def read_model_file(path: Path) -> ModelFile:
         if KEY not in header:
             raise UserError(
                 f"{path} was not written by lenext: it carries no model, class names or preprocessing; "
-                "lenext.create(name, weights=...) takes the weights alone"
+                "give the name of its architecture, and the file as --weights"
             )
         metadata = parse_stamped(header[KEY], str(path))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    unusable = [key for key, kind in REQUIRED.items() if not isinstance(metadata.get(key), kind)]
-    if unusable:
-        raise UserError(f"{path} is damaged: its metadata has no usable {', '.join(unusable)}")
+    _require_usable(path, metadata)
     reserved = COMMON & metadata["options"].keys()
     if reserved:
         raise UserError(f"{path} is damaged: {', '.join(sorted(reserved))} cannot stand among its options")
+    return ModelFile(tensors, metadata, _digests(path, tensors, header))
+
+
+def _require_usable(path: Path, metadata: dict[str, Any]) -> None:
+    unusable = [key for key, kind in REQUIRED.items() if not isinstance(metadata.get(key), kind)]
+    names: Any = metadata.get("class_names")
+    ids = metadata.get("class_ids")
+    if not _are_texts(names):
+        unusable.append("class_names")
+    elif ids is not None and (not _are_texts(ids) or len(ids) != len(names) or len(set(ids)) < len(ids)):
+        unusable.append("class_ids")
+    preprocessing = metadata["preprocessing"] if isinstance(metadata.get("preprocessing"), dict) else {}
+    size = metadata.get("size")
+    if isinstance(size, list) and not (len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
+        unusable.append("size")
+    made, taken = ("size", "channels"), ("size", "in_channels")
+    if any(preprocessing.get(a) != metadata.get(b) for a, b in zip(made, taken, strict=True)):
+        unusable.append("preprocessing: it makes images that its model does not take")
+    if _are_texts(names) and len(names) != metadata.get("classes"):
+        unusable.append(f"class_names: {len(names)} for {metadata.get('classes')} classes")
+    if not isinstance(metadata.get("layout", OWN_LAYOUT), str):
+        unusable.append("layout")
+    if unusable:
+        raise UserError(f"{path} is damaged: its metadata has no usable {', '.join(dict.fromkeys(unusable))}")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _digests(path: Path, tensors: dict[str, Tensor], header: Mapping[str, str]) -> NDArray[np.uint64]:
+    """Take the digests out of a file's tensors, or read them from its header."""
     digests = tensors.pop(DIGESTS, torch.empty(0, dtype=torch.int64))
-    if digests.dtype != torch.int64 or digests.ndim != 1:
+    try:
+        text = base64.b64decode(header.get(DIGESTS, ""), validate=True)
+        found = np.frombuffer(text, np.uint64) if text else digests.numpy().view(np.uint64)
+    except (binascii.Error, ValueError, TypeError):
+        found = np.empty((0, 0), np.uint64)
+    if digests.dtype != torch.int64 or found.ndim != 1:
         raise UserError(f"{path} is damaged: {DIGESTS} is no list of digests")
-    return ModelFile(tensors, metadata, digests.numpy().view(np.uint64))
+    return found
 
 
 def read_foreign_file(path: Path) -> dict[str, Tensor] | None:
@@ -133,6 +186,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a safetensors file; what is wrong with it is a user's error."""
+    inspect(path)
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -140,18 +194,3 @@ def _opened(path: Path) -> Iterator[Any]:
         raise UserError(
             f"{path} is damaged or no safetensors file: {one_line(error)}; train or copy it again"
         ) from None
-
-
-def _in_run_folder(folder: Path) -> Path:
-    record = folder / "run.json"
-    if not record.is_file():
-        model = folder / NAME
-        hint = f"; for the weights alone, give {model}" if model.is_file() else ""
-        raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
-    try:
-        parse_stamped(record.read_text(encoding="utf-8", errors="replace"), str(record))
-    except OSError as error:
-        raise UserError(f"cannot read {record}: {error.strerror}") from error
-    if not (folder / NAME).is_file():
-        raise UserError(f"{folder} has no {NAME}: no epoch of its training was finished; train again")
-    return folder / NAME

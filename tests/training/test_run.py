@@ -134,12 +134,10 @@ def test_what_the_weights_were_trained_on_before_stays_known(photos: Path, tmp_p
     assert lenext.evaluate(second, photos).split == "held-out"
 
 
-def test_weights_of_other_classes_or_form_are_refused(photos: Path, digits_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(lenext.UserError, match=r"are for 10 classes \(0, 1, 2, 3, \.\.\.\), but .* has 2 \(lying, up"):
-        lenext.train(photos, "lenet5", weights=digits_run, out=tmp_path / "a")
-    with pytest.raises(lenext.UserError, match=r"are for size \(28, 28\), not \(32, 32\)"):
+def test_weights_of_another_size_or_architecture_are_refused(digits_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(lenext.UserError, match=r"is for images of \(28, 28\), not \(32, 32\)"):
         lenext.train("digits", "lenet5", weights=digits_run, size=32, out=tmp_path / "b")
-    with pytest.raises(lenext.UserError, match="are for model lenet5, not mlp"):
+    with pytest.raises(lenext.UserError, match="holds a lenet5, not a mlp"):
         lenext.train("digits", "mlp", weights=digits_run, out=tmp_path / "c")
     assert not list(tmp_path.iterdir()), "a run that never began leaves no folder"
 
@@ -253,7 +251,7 @@ def test_before_the_first_epoch_there_is_nothing_to_predict_with(
             r"by lenext 4\.0",
         ),
         (lambda run: (run / "model.safetensors").unlink(), "no epoch of its training was finished"),
-        (lambda run: (run / "model.safetensors").write_bytes(b""), "is damaged or no safetensors file"),
+        (lambda run: (run / "model.safetensors").write_bytes(b""), "is damaged: it is empty"),
     ],
 )
 def test_a_broken_run_folder_says_what_is_wrong(

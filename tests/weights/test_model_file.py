@@ -28,6 +28,10 @@ def rewritten(source: Path, target: Path, change: Any) -> Path:
     return target
 
 
+def resized(metadata: dict[str, Any], size: list[int]) -> dict[str, Any]:
+    return {**metadata, "size": size, "preprocessing": {**metadata["preprocessing"], "size": size}}
+
+
 def test_one_file_carries_all_that_is_needed(digits_run: Path) -> None:
     with safe_open(digits_run / "model.safetensors", framework="pt") as file:
         metadata = json.loads(file.metadata()[KEY])
@@ -66,15 +70,22 @@ def test_a_run_and_a_file_of_format_1_are_still_read(target: Path) -> None:
             lambda m: {k: v for k, v in m.items() if k != "class_names"},
             "is damaged: its metadata has no usable class_names",
         ),
-        (lambda m: {**m, "class_names": ["a"]}, "is damaged: 1 class names for 10 classes"),
+        (lambda m: {**m, "class_names": ["a"]}, "no usable class_names: 1 for 10 classes"),
         (lambda m: {**m, "model": "lenet6"}, "names a model that cannot be built: no model is called 'lenet6'"),
         (lambda m: {**m, "model": "lenet5_1998"}, "does not fit LeNet1998"),
-        (lambda m: {**m, "classes": 3, "class_names": list("abc")}, "10x84, not 3x84"),
-        (lambda m: {**m, "size": [40, 40]}, "not 120x1024"),
+        (
+            lambda m: {**m, "classes": 3, "class_names": list("abc")},
+            "is damaged: it says classes 3, but has tensors for 10",
+        ),
+        (lambda m: {**m, "size": [40, 40]}, "preprocessing: it makes images that its model does not take"),
+        (lambda m: resized(m, [40, 40]), "not 120x1024"),
         (lambda m: {**m, "size": "large"}, "no usable size"),
-        (lambda m: {**m, "size": [0, 28]}, "cannot be built"),
+        (lambda m: resized(m, [0, 28]), "no usable size"),
+        (lambda m: {**m, "class_ids": ["n01440764"]}, "no usable class_ids"),
+        (lambda m: {**m, "class_names": list(range(10))}, "no usable class_names"),
+        (lambda m: {**m, "layout": "torchvision"}, "the layout 'torchvision', which lenet5 has not; it has lenext"),
         (lambda m: {**m, "options": {"wings": 2}}, "has no option 'wings'"),
-        (lambda m: {**m, "preprocessing": {}}, "preprocessing cannot be read"),
+        (lambda m: {**m, "preprocessing": {}}, "no usable preprocessing"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(digits_run: Path, tmp_path: Path, change: Any, message: str) -> None:
@@ -110,15 +121,18 @@ def test_nonsense_in_the_metadata_is_a_users_error(digits_run: Path, tmp_path: P
 def test_files_of_others_are_told_apart(tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
     save_file({"w": torch.zeros(2)}, other)
-    with pytest.raises(lenext.UserError, match="was not written by lenext"):
+    with pytest.raises(lenext.UserError, match="does not say of which architecture it is"):
         lenext.load(other)
     pickled = tmp_path / "model.pth"
     torch.save({"w": torch.zeros(2)}, pickled)
-    with pytest.raises(lenext.UserError, match=r"is not a run folder or a \.safetensors file"):
+    with pytest.raises(lenext.UserError, match="does not say of which architecture it is"):
         lenext.load(pickled)
     disguised = tmp_path / "disguised.safetensors"
     shutil.copy(pickled, disguised)
-    with pytest.raises(lenext.UserError, match="is damaged or no safetensors file"):
+    with pytest.raises(
+        lenext.UserError,
+        match=r"is a pickled checkpoint, though its name says \.safetensors; rename it to disguised\.pth",
+    ):
         lenext.load(disguised)
     with pytest.raises(lenext.UserError, match="there is no"):
         lenext.load(tmp_path / "nothing.safetensors")

@@ -1,0 +1,249 @@
+"""Fetching weights: downloads that resume and are verified, into the caches that other programs use too."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from logging import ERROR
+from pathlib import Path
+
+from lenext.errors import LenextError, UserError, one_line
+from lenext.weights.first_hashes import require_first_hash
+
+REPOSITORY = re.compile(r"hub:(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
+HOST = "https://download.pytorch.org"
+MIRROR = "LENEXT_PYTORCH_ENDPOINT"  # the environment's name for another server with the same files
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # what repositories call them, the first being preferred
+CONFIG = "config.json"
+SHA256, SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
+BLOCK = 1 << 20
+SERVER_ERROR, NOT_FOUND = 500, 404
+Verify = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Files of a repository in the cache: the weights, and what describes them, or None where nothing does."""
+
+    weights: Path
+    config: Path | None
+
+
+class _UnreachableError(Exception):
+    """There is no way to the server; the message says why."""
+
+
+def fetch_repository(location: str, *, pinned: bool = False) -> Fetched:
+    """Return the files of `hub:owner/name` or `hub:owner/name@revision`, downloaded unless the cache has them.
+
+    Where they are `pinned`, the weights must be those of the first download.
+
+    Raises:
+        UserError: no such repository, revision or weights, or neither a network nor a cached copy.
+        LenextError: the download broke off, or what came is not what the Hub stated, now or at the first download.
+    """
+    found = REPOSITORY.fullmatch(location)
+    if found is None:
+        raise UserError(f"{location!r} names no repository of the Hub; write hub:owner/name or hub:owner/name@REVISION")
+    name, revision = found["name"], found["revision"] or "main"
+    config = _fetch(name, revision, CONFIG)
+    for file in WEIGHTS:
+        weights = _fetch(name, revision, file)
+        if weights is not None:
+            if pinned:
+                require_first_hash(f"hub:{name}@{revision}/{file}", file_sha256(weights))
+            return Fetched(weights, config)
+    raise UserError(f"{location} holds no {' or '.join(WEIGHTS)}")
+
+
+def fetch_url(url: str, sha256: str) -> Path:
+    """Return the file at `url` in torch's cache, downloaded unless it is there; `sha256` are its first digits or all.
+
+    Raises:
+        UserError: neither a network nor a cached copy.
+        LenextError: the download broke off, or has another hash.
+    """
+    import torch
+    from huggingface_hub import constants
+    from huggingface_hub.errors import EntryNotFoundError
+
+    def verify(path: Path) -> None:
+        found = file_sha256(path)
+        if not found.startswith(sha256):
+            raise LenextError(f"{path} has the SHA-256 {found}, not {sha256}... as the catalog says")
+
+    target = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not target.is_file():
+        if constants.is_offline_mode():
+            raise UserError(f"{target.name} is not in {target.parent}, and HF_HUB_OFFLINE is set")
+        try:
+            _download(url.replace(HOST, os.environ.get(MIRROR, HOST).rstrip("/"), 1), target, None, {}, verify)
+        except _UnreachableError as error:
+            raise UserError(f"{target.name} is not in {target.parent}, and cannot be fetched: {error}") from error
+        except EntryNotFoundError as error:
+            raise UserError(f"there is no file at {url}") from error
+    _require_unchanged(target, verify)
+    return target
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(name: str, revision: str, file: str) -> Path | None:
+    """Return a file of a repository, or None where it has none of that name."""
+    from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    where = f"hub:{name}/{file}"
+    try:
+        with _explained(where):
+            url = hf_hub_url(name, file, revision=revision)
+            stated = get_hf_file_metadata(url)
+            etag = stated.etag or ""
+            if not etag.isalnum():
+                raise LenextError(f"cannot fetch {where}: the server states no version of it, so it is no Hub")
+            folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
+            if not (folder / "blobs" / etag).exists():
+                headers = build_hf_headers()
+                _download(
+                    url, folder / "blobs" / etag, stated.size, headers, lambda at: _require_stated(at, etag, where)
+                )
+            path = Path(hf_hub_download(name, file, revision=revision))  # which finds the blob, and links it
+    except errors.EntryNotFoundError:
+        return None
+    except _UnreachableError as error:
+        found = _cached(name, revision, file, error)
+        if found is None:
+            return None
+        path = found
+    _require_unchanged(path, lambda at: _require_stated(at, at.resolve().name, where))
+    return path
+
+
+def _cached(name: str, revision: str, file: str, reason: Exception) -> Path | None:
+    """Return a file that was downloaded before, or None where the Hub has said that there is none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, file, revision=revision)
+    if isinstance(found, str):
+        return Path(found)
+    if found is None and file == WEIGHTS[-1]:
+        raise UserError(f"hub:{name} is not in the cache, and the Hub cannot be reached: {reason}") from reason
+    return None
+
+
+def _download(url: str, target: Path, size: int | None, headers: Mapping[str, str], verify: Verify) -> None:
+    """Download `url` beside `target`, going on where an earlier attempt broke off, verify it, and rename it."""
+    from filelock import FileLock
+
+    partial = target.with_name(f"{target.name}.incomplete")
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{partial}.lock"):
+            if target.exists():  # another process was faster
+                return
+            _go_on(url, partial, size, headers)
+            try:
+                verify(partial)
+            except LenextError as error:
+                partial.unlink()
+                raise LenextError(f"{error}; nothing of it was kept, try again") from None
+            partial.replace(target)
+            Path(f"{partial}.lock").unlink(missing_ok=True)
+    except OSError as error:
+        raise LenextError(f"cannot write {partial}: {error.strerror or one_line(error)}") from error
+
+
+def _go_on(url: str, partial: Path, size: int | None, headers: Mapping[str, str]) -> None:
+    """Add to `partial` what of the file at `url` is not yet in it."""
+    from huggingface_hub import errors
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+    from huggingface_hub.file_download import http_get
+
+    there = partial.stat().st_size if partial.exists() else 0
+    if size is not None and there > size:
+        partial.unlink()
+        there = 0
+    identity = {**headers, "Accept-Encoding": "identity"}
+    with _explained(url), _quiet(), partial.open("ab") as file:
+        try:
+            http_get(
+                url, file, resume_size=there, headers=identity, expected_size=size, displayed_filename=partial.stem
+            )
+        except errors.HfHubHTTPError:
+            raise
+        except (HTTPError, OSError) as error:
+            if not file.tell() or getattr(error, "errno", None) is not None:  # nothing came, or the disk is full
+                raise
+            raise LenextError(
+                f"the download of {partial.stem} broke off after {file.tell():,} bytes ({one_line(error)}); the same "
+                "command goes on from there"
+            ) from error
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn the errors of the network into ours; that a repository has no such file passes through."""
+    from huggingface_hub import errors
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+
+    try:
+        yield
+    except errors.EntryNotFoundError:
+        raise
+    except errors.GatedRepoError as error:
+        raise UserError(f"{where}: its owner lets in whom he knows; log in with `hf auth login`") from error
+    except errors.RepositoryNotFoundError as error:
+        raise UserError(f"{where}: the Hub has no such repository, or it is private (`hf auth login`)") from error
+    except errors.RevisionNotFoundError as error:
+        raise UserError(f"{where}: the repository has no such revision") from error
+    except errors.HfHubHTTPError as error:
+        if error.response.status_code >= SERVER_ERROR:
+            raise _UnreachableError(one_line(error)) from error
+        if error.response.status_code == NOT_FOUND:
+            raise errors.EntryNotFoundError(one_line(error)) from error
+        raise UserError(f"cannot fetch {where}: {one_line(error)}") from error
+    except (HTTPError, errors.OfflineModeIsEnabled) as error:
+        raise _UnreachableError(one_line(error)) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library from telling of each attempt; what comes of them is told once."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _require_stated(path: Path, stated: str, where: str) -> None:
+    """Raise LenextError where a file is not the one that the Hub states: a SHA-256, or git's or the plain SHA-1."""
+    if SHA256.fullmatch(stated):
+        found = {file_sha256(path)}
+    elif SHA1.fullmatch(stated):
+        content = path.read_bytes()
+        found = {hashlib.sha1(start + content).hexdigest() for start in (b"blob %d\0" % len(content), b"")}
+    else:
+        return
+    if stated not in found:
+        raise LenextError(f"{where} has the hash {min(found)}, not {stated} as the Hub states")
+
+
+def _require_unchanged(path: Path, verify: Verify) -> None:
+    try:
+        verify(path)
+    except LenextError as error:
+        place = path.resolve()
+        raise LenextError(f"{error}; it has changed since: move {place} away, and it is fetched anew") from None
