@@ -17,7 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torchvision_cpu  # noqa: F401, I001  first, so that a torchvision without its extension loads
+# isort: off
+import torchvision_cpu  # noqa: F401  first, so that a torchvision without its extension loads
+
+# isort: on
 import timm
 import torchvision
 from golden_weights import OUR_NAMES

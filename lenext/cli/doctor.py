@@ -12,7 +12,7 @@ from lenext.cli.output import interrupts_held, plain_table, print_json, print_ta
 
 # What each extra brings, by the module that shows that it is there.
 MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where a package is imported under another name
-EXTRAS = {"hub": ("datasets", "datasets and weights of the Hugging Face Hub by name")}
+EXTRAS = {"hub": ("datasets", "datasets of the Hugging Face Hub by name")}
 
 
 def doctor(json: JsonOption = False) -> None:
@@ -68,7 +68,7 @@ def _packages() -> dict[str, str]:
         name = re.split(r"[<>=!~;\[ ]", requirement, maxsplit=1)[0]
         try:
             found[name] = version(name)
-            importlib.import_module(MODULES.get(name, name))
+            importlib.import_module(MODULES.get(name, name.replace("-", "_")))
         except PackageNotFoundError:
             found[name] = f"missing: pip install {name}"
         except Exception as error:  # a broken installation fails in its own way

@@ -24,9 +24,11 @@ from lenext.errors import UserError
 Kind = Literal["safetensors", "zip", "legacy"]
 PICKLED = (".pth", ".pt", ".th", ".bin", ".ckpt", ".tar")
 SUFFIXES = (".safetensors", *PICKLED)
-LARGEST_HEADER = 32 << 20  # bytes; 20,000 class names and the digests of a million images take half
+LARGEST_HEADER = 16 << 20  # bytes; 20,000 class names and the digests of a million images fit
 LARGEST_PICKLE = 32 << 20
+LARGEST_DIRECTORY = 8 << 20  # bytes; a file takes some hundred
 MOST_TENSORS = 100_000
+MOST_SIDES = 16  # of a tensor's shape
 MOST_OPERATIONS = 1_000_000  # of a pickle; a tensor takes some twenty
 ELEMENT_BITS = {"BOOL": 8, "U8": 8, "I8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
                 "F32": 32, "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8,
@@ -113,12 +115,13 @@ def _inspect_safetensors(path: Path, file: IO[bytes], size: int) -> None:
         raise UserError(f"{path} is damaged: its header claims {length:,} bytes, of {size - 8:,} that there are")
     if length > LARGEST_HEADER:
         raise UserError(f"{path} is refused: its header of {length:,} bytes is above {LARGEST_HEADER:,}")
-    header = _header(path, file.read(length))
+    text = file.read(length)
+    if text.count(b'"data_offsets"') > MOST_TENSORS:
+        raise UserError(f"{path} is refused: it lists more than {MOST_TENSORS:,} tensors")
+    header = _header(path, text)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise UserError(f"{path} is damaged: its metadata is not text")
-    if len(header) > MOST_TENSORS:
-        raise UserError(f"{path} is refused: it lists {len(header):,} tensors, above {MOST_TENSORS:,}")
     end, last = 0, "the header"
     for begin, stop, name in sorted(_span(path, name, entry) for name, entry in header.items()):
         if begin != end:
@@ -149,7 +152,8 @@ def _span(path: Path, name: str, entry: Any) -> tuple[int, int, str]:
     """Return where a tensor begins and ends in the file, once its shape says the same."""
     try:
         (begin, stop), shape, bits = entry["data_offsets"], entry["shape"], ELEMENT_BITS[entry["dtype"]]
-        sound = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in (begin, stop, *shape))
+        sound = isinstance(shape, list) and len(shape) <= MOST_SIDES
+        sound = sound and all(type(n) is int and 0 <= n < 1 << 62 for n in (begin, stop, *shape))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: the header's entry for {name!r} is none of a tensor") from error
     if not sound or (math.prod(shape) * bits + 7) // 8 != stop - begin:
@@ -164,7 +168,7 @@ def _inspect_zip(path: Path, file: IO[bytes], size: int) -> None:
     place = tail.rfind(b"PK\x05\x06")
     if place < 0:
         raise UserError(f"{path} is damaged: the archive has no end, so it was cut off; copy it again")
-    if _directory_size(file, tail, place) > LARGEST_PICKLE:  # which reading the list would fill the memory with
+    if _directory_size(file, tail, place) > LARGEST_DIRECTORY:  # which reading the list would fill the memory with
         raise UserError(f"{path} is refused: its archive lists more files than a checkpoint has")
     try:
         with zipfile.ZipFile(file) as archive:

@@ -16,6 +16,7 @@ from lenext.weights.inspection import inspect
 # Where training programs put the weights in what they save, the likeliest first.
 HOMES = ("state_dict", "model_state_dict", "model", "net", "weights", "params")
 SHOWN = 6
+LONGEST_REASON = 200  # characters
 
 
 def read_pickled(path: Path) -> dict[str, Tensor]:
@@ -32,7 +33,9 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # of storages that torch now calls otherwise
             stored = torch.load(path, map_location="cpu", weights_only=True, mmap=kind == "zip")
     except Exception as error:  # torch raises errors of many kinds on broken files, some with advice to trust them
-        reason = one_line(error).partition(". ")[0][:200]
+        reason = one_line(error).partition(". ")[0][:LONGEST_REASON]
+        if "allocate memory" in str(error):
+            reason = "it claims more memory than there is"
         raise UserError(f"{path} is damaged, or holds more than weights: {reason}") from error
     return _state_dict(path, stored)
 
