@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+LARGE = (".safetensors", ".bin")  # what the Hub stores beside git
 REPOSITORY = r"/(?P<name>[^/]+/[^/]+)"
 AT_REVISION = r"/(?P<revision>[^/]+)(/(?P<path>.*))?"
 API = re.compile(rf"/api/(?P<kind>datasets|models){REPOSITORY}(/(?P<call>revision|tree){AT_REVISION})?$")
@@ -24,11 +25,16 @@ class HubServer:
         with HubServer(root) as hub:
             subprocess.run(command, env={"HF_ENDPOINT": hub.url})
 
-    `requests` lists what was asked for, as "GET /path". Whatever is in `root` when a request comes is served.
+    `requests` lists what was asked for, as "GET /path", with "from N" where it was to go on from byte N. Whatever is
+    in `root` when a request comes is served; what is no address of a Hub is a file below `plain`. Weights have their
+    SHA-256 as version, as they do there; other files have git's hash. `limits` are how many bytes of a file there are
+    to be had before the line breaks, `stated` the hash that is claimed of one, both by its name.
     """
 
     def __init__(self, root: Path) -> None:
         self.requests: list[str] = []
+        self.limits: dict[str, int] = {}
+        self.stated: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"root": root, "hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -68,7 +74,10 @@ class Repository:
 
 def etag(path: Path) -> str:
     """Return what the Hub calls a version of a file; clients keep a file under this name."""
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+    data = path.read_bytes()
+    if path.suffix in LARGE:
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -81,11 +90,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.commit = ""
-        self.hub.requests.append(f"{self.command} {self.path}")
+        wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        self.hub.requests.append(f"{self.command} {self.path}{f' from {wanted[1]}' if wanted else ''}")
         address = urlsplit(self.path)
         match = API.match(address.path) or FILE.match(address.path)
         if match is None:
-            return self.refuse("no such address")
+            return self.send_file(self.root / "plain" / unquote(address.path).lstrip("/"))
         parts = {key: unquote(value or "") for key, value in match.groupdict().items()}
         folder = self.root / (parts["kind"] or "models") / parts["name"]
         if not folder.is_dir():
@@ -110,12 +120,15 @@ class Handler(BaseHTTPRequestHandler):
         if not path.is_file():
             return self.refuse("Entry not found", "EntryNotFound")
         data, status = path.read_bytes(), HTTPStatus.OK
-        headers = {"ETag": f'"{etag(path)}"', "Accept-Ranges": "bytes"}
+        version = self.hub.stated.get(path.name) or etag(path)
+        headers = {"ETag": f'"{version}"', "Accept-Ranges": "bytes"}
+        left = self.hub.limits.get(path.name)
         if wanted := re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range", "")):
             start, stop = int(wanted[1]), min(int(wanted[2] or len(data)) + 1, len(data))
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
             data, status = data[start:stop], HTTPStatus.PARTIAL_CONTENT
-        return self.send(data, status, headers)
+            left = None if left is None else max(left - start, 0)
+        return self.send(data, status, headers, left)
 
     def send_json(self, value: object) -> None:
         self.send(json.dumps(value).encode(), HTTPStatus.OK, {"Content-Type": "application/json"})
@@ -124,15 +137,16 @@ class Handler(BaseHTTPRequestHandler):
         """Answer that there is no such thing; clients tell a file from a revision or a repository by the code."""
         self.send(b"", status, {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {}))
 
-    def send(self, data: bytes, status: HTTPStatus, headers: dict[str, str]) -> None:
-        """Send an answer; clients keep files by the commit that comes with it, missing ones included."""
+    def send(self, data: bytes, status: HTTPStatus, headers: dict[str, str], most: int | None = None) -> None:
+        """Send an answer, broken off after `most` bytes; clients keep files by the commit that comes with it."""
         self.send_response(status)
         commit = {"X-Repo-Commit": self.commit} if self.commit else {}
         for name, value in (headers | commit | {"Content-Length": str(len(data))}).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data)
+            self.wfile.write(data[:most])
+        self.close_connection |= most is not None
 
     def log_message(self, *_: object) -> None:
         """Keep standard error empty."""

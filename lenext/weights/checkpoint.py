@@ -98,12 +98,12 @@ def _as_published(checkpoint: Checkpoint, entry: Published) -> Checkpoint:
 def _described(fetched: Fetched, where: str) -> Checkpoint:
     """Read the weights of a repository; where its settings say nothing, what the weights themselves are known to be."""
     checkpoint = replace(_read_file(fetched.weights), where=where)
-    if fetched.config is None or checkpoint.metadata:
-        return checkpoint
-    config = hub_config.read_config(fetched.config)
     known = next((entry for entry in catalog() if entry.hub and f"hub:{entry.hub}" == where), None)
     if known is not None:
         return _as_published(checkpoint, known)
+    if fetched.config is None or checkpoint.metadata:
+        return checkpoint
+    config = hub_config.read_config(fetched.config)
     return replace(
         checkpoint,
         classes=hub_config.classes(config) or checkpoint.classes,

@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from logging import ERROR
 from pathlib import Path
+from typing import IO, Any
 
 from lenext.errors import LenextError, UserError, one_line
 from lenext.weights.first_hashes import require_first_hash
@@ -20,8 +21,8 @@ MIRROR = "LENEXT_PYTORCH_ENDPOINT"  # the environment's name for another server 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # what repositories call them, the first being preferred
 CONFIG = "config.json"
 SHA256, SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
-BLOCK = 1 << 20
-SERVER_ERROR, NOT_FOUND = 500, 404
+WHOLE, NOT_FOUND, BEYOND_THE_END, SERVER_ERROR = 200, 404, 416, 500
+TRIES, PAUSE = 4, 0.5  # how often a line that breaks without a byte is taken up again, and after how many seconds
 Verify = Callable[[Path], None]
 
 
@@ -50,13 +51,23 @@ def fetch_repository(location: str, *, pinned: bool = False) -> Fetched:
     if found is None:
         raise UserError(f"{location!r} names no repository of the Hub; write hub:owner/name or hub:owner/name@REVISION")
     name, revision = found["name"], found["revision"] or "main"
-    config = _fetch(name, revision, CONFIG)
+    try:
+        config = _fetch(name, revision, CONFIG)
+    except _UnreachableError:  # the weights may be in the cache without it
+        config = None
+    outage = None
     for file in WEIGHTS:
-        weights = _fetch(name, revision, file)
+        try:
+            weights = _fetch(name, revision, file)
+        except _UnreachableError as error:
+            outage = outage or error
+            continue
         if weights is not None:
             if pinned:
                 require_first_hash(f"hub:{name}@{revision}/{file}", file_sha256(weights))
             return Fetched(weights, config)
+    if outage is not None:
+        raise UserError(f"{location} is not in the cache, and the Hub cannot be reached: {outage}") from outage
     raise UserError(f"{location} holds no {' or '.join(WEIGHTS)}")
 
 
@@ -98,7 +109,14 @@ def file_sha256(path: Path) -> str:
 
 def _fetch(name: str, revision: str, file: str) -> Path | None:
     """Return a file of a repository, or None where it has none of that name."""
-    from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import (
+        constants,
+        errors,
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
     from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
@@ -119,35 +137,21 @@ def _fetch(name: str, revision: str, file: str) -> Path | None:
             path = Path(hf_hub_download(name, file, revision=revision))  # which finds the blob, and links it
     except errors.EntryNotFoundError:
         return None
-    except _UnreachableError as error:
-        found = _cached(name, revision, file, error)
-        if found is None:
-            return None
-        path = found
+    except _UnreachableError:
+        cached = try_to_load_from_cache(name, file, revision=revision)
+        if not isinstance(cached, str):
+            raise
+        path = Path(cached)
     _require_unchanged(path, lambda at: _require_stated(at, at.resolve().name, where))
     return path
 
 
-def _cached(name: str, revision: str, file: str, reason: Exception) -> Path | None:
-    """Return a file that was downloaded before, or None where the Hub has said that there is none."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(name, file, revision=revision)
-    if isinstance(found, str):
-        return Path(found)
-    if found is None and file == WEIGHTS[-1]:
-        raise UserError(f"hub:{name} is not in the cache, and the Hub cannot be reached: {reason}") from reason
-    return None
-
-
 def _download(url: str, target: Path, size: int | None, headers: Mapping[str, str], verify: Verify) -> None:
     """Download `url` beside `target`, going on where an earlier attempt broke off, verify it, and rename it."""
-    from filelock import FileLock
-
     partial = target.with_name(f"{target.name}.incomplete")
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{partial}.lock"):
+        with _lock(partial):
             if target.exists():  # another process was faster
                 return
             _go_on(url, partial, size, headers)
@@ -157,36 +161,76 @@ def _download(url: str, target: Path, size: int | None, headers: Mapping[str, st
                 partial.unlink()
                 raise LenextError(f"{error}; nothing of it was kept, try again") from None
             partial.replace(target)
-            Path(f"{partial}.lock").unlink(missing_ok=True)
     except OSError as error:
+        if error.errno is None:  # the server's answer, which is no error of this disk
+            raise
         raise LenextError(f"cannot write {partial}: {error.strerror or one_line(error)}") from error
 
 
-def _go_on(url: str, partial: Path, size: int | None, headers: Mapping[str, str]) -> None:
-    """Add to `partial` what of the file at `url` is not yet in it."""
-    from huggingface_hub import errors
-    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
-    from huggingface_hub.file_download import http_get
+@contextlib.contextmanager
+def _lock(partial: Path) -> Iterator[None]:
+    """Let one process at a time fetch a file."""
+    from filelock import FileLock
 
-    there = partial.stat().st_size if partial.exists() else 0
-    if size is not None and there > size:
+    place = Path(f"{partial}.lock")
+    try:
+        with FileLock(place):
+            yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _go_on(url: str, partial: Path, size: int | None, headers: Mapping[str, str]) -> None:
+    """Add to `partial` what of the file at `url` is not yet in it; a line that breaks is taken up again.
+
+    The Hub's own client keeps nothing of a download that breaks off for good.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
+    from huggingface_hub.utils import tqdm
+
+    if size is not None and partial.exists() and partial.stat().st_size > size:
         partial.unlink()
-        there = 0
-    identity = {**headers, "Accept-Encoding": "identity"}
-    with _explained(url), _quiet(), partial.open("ab") as file:
-        try:
-            http_get(
-                url, file, resume_size=there, headers=identity, expected_size=size, displayed_filename=partial.stem
-            )
-        except errors.HfHubHTTPError:
-            raise
-        except (HTTPError, OSError) as error:
-            if not file.tell() or getattr(error, "errno", None) is not None:  # nothing came, or the disk is full
+    tries = TRIES
+    shown: Any = tqdm(total=size, unit="B", unit_scale=True, disable=None, desc=partial.stem[-40:])  # type: ignore[no-untyped-call]
+    with _explained(url), partial.open("ab") as file, shown as bar:
+        bar.update(file.tell())
+        while size is None or file.tell() < size:
+            before = file.tell()
+            try:
+                _receive(url, file, headers, bar)
+                break
+            except HfHubHTTPError:
                 raise
-            raise LenextError(
-                f"the download of {partial.stem} broke off after {file.tell():,} bytes ({one_line(error)}); the same "
-                "command goes on from there"
-            ) from error
+            except HTTPError as error:
+                tries = TRIES if file.tell() > before else tries - 1
+                if not tries and file.tell():
+                    raise LenextError(
+                        f"the download of {partial.stem} broke off after {file.tell():,} bytes "
+                        f"({one_line(error)}); the same command goes on from there"
+                    ) from error
+                if not tries:
+                    raise
+                time.sleep(PAUSE)
+
+
+def _receive(url: str, file: IO[bytes], headers: Mapping[str, str], bar: Any) -> None:
+    """Write what comes from the end of `file` on."""
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]
+
+    there = file.tell()
+    asked = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={there}-"} if there else {})}
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", url, headers=asked, timeout=timeout, follow_redirects=True) as response:
+        if response.status_code == BEYOND_THE_END:  # all was there already
+            return
+        hf_raise_for_status(response)
+        if there and response.status_code == WHOLE:  # a server that knows no parts begins anew
+            file.truncate(0)
+            bar.reset()
+        for chunk in response.iter_bytes():
+            file.write(chunk)
+            bar.update(len(chunk))
 
 
 @contextlib.contextmanager
@@ -213,19 +257,6 @@ def _explained(where: str) -> Iterator[None]:
         raise UserError(f"cannot fetch {where}: {one_line(error)}") from error
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         raise _UnreachableError(one_line(error)) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library from telling of each attempt; what comes of them is told once."""
-    from huggingface_hub.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity(ERROR)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
 
 
 def _require_stated(path: Path, stated: str, where: str) -> None:
