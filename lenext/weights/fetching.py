@@ -186,12 +186,13 @@ def _go_on(url: str, partial: Path, size: int | None, headers: Mapping[str, str]
     The Hub's own client keeps nothing of a download that breaks off for good.
     """
     from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
     if size is not None and partial.exists() and partial.stat().st_size > size:
         partial.unlink()
     tries = TRIES
-    shown: Any = tqdm(total=size, unit="B", unit_scale=True, disable=None, desc=partial.stem[-40:])  # type: ignore[no-untyped-call]
+    bars: Any = tqdm  # which has no types
+    shown = bars(total=size, unit="B", unit_scale=True, disable=None, desc=partial.stem[-40:])
     with _explained(url), partial.open("ab") as file, shown as bar:
         bar.update(file.tell())
         while size is None or file.tell() < size:

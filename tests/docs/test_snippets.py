@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import Answer
 from pictures import class_folder, stripes
 from PIL import Image
@@ -26,9 +27,11 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as the reader of the README has it: photos/ and a.png."""
+    """A folder as the reader of the README has it: photos/, pictures and weights."""
     class_folder(tmp_path / "photos")
-    Image.fromarray(stripes(1, upright=True)).save(tmp_path / "a.png")
+    for name in ("a.png", "dog.jpg"):
+        Image.fromarray(stripes(1, upright=True)).save(tmp_path / name)
+    torch.save(lenext.create("mobilenet_v2").state_dict(), tmp_path / "mobilenet_v2.pth")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -36,7 +39,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("reader")
 def test_the_commands_run_as_shown(command: Callable[..., Answer]) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("lenext ")]
-    assert len(lines) == 7
+    assert len(lines) == 10
     for line in lines:
         answer = command(*shlex.split(line, comments=True)[1:])
         assert answer.code == 0, f"{line}: {answer.err}"

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from pictures import class_folder
+from safetensors.torch import load_file, save_file
+from skeletons import skeleton
+from torch import Tensor
+
+import lenext
+from lenext.models import list_models, lookup
+from lenext.weights.adapting import rows_kept, with_channels
+from lenext.weights.classes import ClassList
+
+NAME = "resnet20_cifar"
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ResNet-20 by the names of the common public nets, whose classes are those of CIFAR-10."""
+    path = tmp_path_factory.mktemp("weights") / "theirs.safetensors"
+    model = lenext.create(NAME)
+    torch.nn.init.normal_(model.head.classifier.bias)
+    save_file(model.state_dict(), path.with_name("ours.safetensors"))
+    lenext.convert(path.with_name("ours.safetensors"), NAME, "pytorch_resnet_cifar10", path)
+    return path
+
+
+def head(model: torch.nn.Module) -> tuple[Tensor, Tensor]:
+    return model.get_parameter("head.classifier.weight"), model.get_parameter("head.classifier.bias")
+
+
+def test_other_classes_keep_the_backbone_and_give_a_new_head(theirs: Path) -> None:
+    whole = lenext.create(NAME, weights=theirs)
+    for classes in (3, 1000):
+        model = lenext.create(NAME, classes=classes, weights=theirs)
+        for name, tensor in model.state_dict().items():
+            if name.startswith("head.classifier"):
+                assert tensor.shape[0] == classes
+            else:
+                assert torch.equal(tensor, whole.state_dict()[name])
+        weight, old = head(model)[0], head(whole)[0]
+        assert not any((row == other).all() for row in weight for other in old)
+
+
+def test_rows_of_classes_of_the_same_name_are_kept(tmp_path: Path) -> None:
+    model = lenext.create(NAME)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    lenext.convert(tmp_path / "w.safetensors", NAME, "pytorch_resnet_cifar10", tmp_path / "theirs.safetensors")
+    new = lenext.create(NAME, classes=["ship", "unicorn", "cat"], weights=tmp_path / "theirs.safetensors")
+    (weight, bias), (old, old_bias) = head(new), head(model)
+    assert torch.equal(weight[0], old[8])
+    assert torch.equal(weight[2], old[3])
+    assert (bias[0], bias[2]) == (old_bias[8], old_bias[3])
+    assert not any(torch.equal(weight[1], row) for row in old)
+    swapped = lenext.create(NAME, classes=[*CIFAR[::-1]], weights=tmp_path / "theirs.safetensors")
+    assert torch.equal(head(swapped)[0], old.flip(0))
+
+
+def test_a_number_of_unnamed_classes_keeps_its_rows_and_names_are_never_positions(tmp_path: Path) -> None:
+    model = lenext.create("lenet5")
+    save_file(model.state_dict(), tmp_path / "w.safetensors")  # whose classes nobody named
+    assert torch.equal(head(lenext.create("lenet5", classes=10, weights=tmp_path / "w.safetensors"))[0], head(model)[0])
+    named = lenext.create("lenet5", classes=[str(digit) for digit in range(10)], weights=tmp_path / "w.safetensors")
+    assert not any((row == other).all() for row in head(named)[0] for other in head(model)[0])
+    assert rows_kept(3, ClassList(("a", "b", "c")), ["a", "b", "c"]) is None
+    assert rows_kept(3, ClassList(("a", "b", "b")), ["b", "c", "a"]) == [None, None, 0]
+
+
+def test_a_grey_image_answers_as_the_same_image_in_colour(theirs: Path) -> None:
+    colour = lenext.create(NAME, weights=theirs).eval()
+    grey = lenext.create(NAME, in_channels=1, weights=theirs).eval()
+    six = lenext.create(NAME, in_channels=6, weights=theirs).eval()
+    image = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        expected = colour(image.expand(-1, 3, -1, -1))
+        torch.testing.assert_close(grey(image), expected)
+        torch.testing.assert_close(six(image.expand(-1, 6, -1, -1)), expected)
+    weight = torch.arange(6.0).view(1, 3, 1, 2)
+    assert with_channels(weight, 1).tolist() == [[[[6.0, 9.0]]]]
+    assert with_channels(weight, 2).flatten().tolist() == [0, 1.5, 3, 4.5]
+
+
+def test_a_network_without_convolutions_takes_no_other_channels(tmp_path: Path) -> None:
+    save_file(lenext.create("mlp").state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(lenext.UserError, match="is for 1 channels, not 3, and its model has no convolution to adapt"):
+        lenext.create("mlp", in_channels=3, weights=tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_architecture_has_a_first_convolution_and_a_row_a_class(name: str) -> None:
+    model = skeleton(name)
+    facts = lookup(name).facts
+    if name == "mlp":
+        assert model.first_convolution is None
+    else:
+        assert model.first_convolution is not None
+        assert model.get_parameter(f"{model.first_convolution}.weight").shape[1] == facts.channels
+    rows = [tensor.shape[0] for path, tensor in model.state_dict().items() if path.startswith("head.classifier.")]
+    assert rows
+    assert set(rows) == {facts.classes}
+
+
+def test_auxiliary_classifiers_are_new_for_other_classes(tmp_path: Path) -> None:
+    model = lenext.create("googlenet_bn", classes=4)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    new = lenext.create("googlenet_bn", classes=3, weights=tmp_path / "w.safetensors")
+    assert [logits.shape for logits in new.forward_train(torch.randn(2, 3, 64, 64))[1]] == [(2, 3), (2, 3)]
+
+
+def test_everything_else_must_fit(theirs: Path, tmp_path: Path) -> None:
+    tensors = load_file(theirs)
+    for name, change in (("conv1.weight", torch.zeros(16, 3, 5, 5)), ("linear.weight", torch.zeros(10, 65))):
+        save_file({**tensors, name: change}, tmp_path / f"{name}.safetensors")
+        with pytest.raises(lenext.UserError, match=rf"{name} is .*, not"):
+            lenext.create(NAME, classes=3, in_channels=1, weights=tmp_path / f"{name}.safetensors")
+
+
+def test_training_starts_from_weights_of_other_classes_and_channels(digits_run: Path, tmp_path: Path) -> None:
+    class_folder(tmp_path / "photos")
+    result = lenext.train(
+        tmp_path / "photos", "lenet5", epochs=1, weights=digits_run, channels=3, fit="pad", out=tmp_path / "run"
+    )
+    trained = lenext.load(result.run)
+    assert trained.class_names == ("lying", "upright")
+    assert trained.preprocessing.form.channels == 3
+    assert trained.preprocessing.form.fit == "pad"
+    assert trained.preprocessing.mean == lenext.load(digits_run).preprocessing.mean * 3
+
+
+def test_a_checkpoint_of_another_model_says_which_it_fits(theirs: Path, tmp_path: Path) -> None:
+    lenext.convert(theirs, NAME, "pytorch_resnet_cifar10", tmp_path / "other.safetensors")
+    bare = tmp_path / "bare.safetensors"
+    save_file(load_file(theirs), bare)
+    with pytest.raises(lenext.UserError) as refused:
+        lenext.create("resnet32_cifar", weights=bare)
+    assert re_found("read as pytorch_resnet_cifar10's", refused)
+    assert re_found("-layer1.3.conv1.weight", refused)
+    assert re_found("; it fits resnet20_cifar (pytorch_resnet_cifar10)", refused)
+    with pytest.raises(lenext.UserError) as refused:
+        lenext.create("lenet5", weights=bare)
+    assert re_found("(tried: lenext)", refused)
+    assert re_found("+conv1.weight", refused)
+    assert re_found("; it fits resnet20_cifar (pytorch_resnet_cifar10)", refused)
+
+
+def re_found(text: str, refused: pytest.ExceptionInfo[lenext.UserError]) -> bool:
+    return text in str(refused.value)
