@@ -29,7 +29,8 @@ def main(folder: Path) -> None:
     for name, weights, data, *options in COMMANDS:
         found = evaluated(name, "--weights", str(folder / "weights" / weights), str(folder / data), *options)
         print(
-            f"{name} {' '.join(options)}: top-1 {found['top1']:.2f} %, top-5 {found['top5']:.2f} % on {found['images']:,} "
+            f"{name} {' '.join(options)}: top-1 {found['top1']:.2f} %, top-5 {found['top5']:.2f} % on "
+            f"{found['images']:,} "
             f"images of {found['classes']} classes ({found['split']}), {found['candidates']} candidates, "
             f"{found['seconds']:.1f} s"
         )

@@ -11,6 +11,7 @@ from lenext.errors import UserError
 from lenext.files import exists
 from lenext.weights.foreign import find_layout
 from lenext.weights.model_file import OWN_LAYOUT, write_model_file
+from lenext.weights.presumption import PRESUMED, UNNAMED
 
 SUFFIX = ".safetensors"
 
@@ -77,6 +78,8 @@ def metadata_of(found: Pretrained, layout: str = OWN_LAYOUT) -> dict[str, Any]:
         metadata["class_ids"] = list(found.classes.ids)
     if layout != OWN_LAYOUT:
         metadata["layout"] = layout
+    if found.presumed:
+        metadata |= {PRESUMED: found.presumed, UNNAMED: found.unnamed}
     return {**metadata, **origin_of(found)}
 
 

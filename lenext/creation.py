@@ -64,7 +64,8 @@ class Pretrained:
 
     `classes` are those of the weights, `preprocessing` is what the model's images go through, `metadata` what a file
     of lenext says, `trained_on` the digests of the images behind it. `presumed` says in words what nothing says and
-    was therefore taken from similar weights; `held` are the tensors that were there, by our names.
+    was therefore taken from similar weights, `unnamed` that no class has a name; `held` are the tensors that were
+    there, by our names.
     """
 
     model: ImageClassifier
@@ -73,6 +74,7 @@ class Pretrained:
     metadata: Mapping[str, Any]
     trained_on: NDArray[np.uint64]
     presumed: str
+    unnamed: bool
     published: Published | None
     held: frozenset[str]
 
@@ -113,7 +115,7 @@ def pretrained(
     preprocessing = fit_preprocessing(known.preprocessing, sides, channels)
     return Pretrained(
         model, known.classes, preprocessing, checkpoint.metadata, checkpoint.trained_on, known.words,
-        checkpoint.published, frozenset(read.tensors),
+        known.unnamed, checkpoint.published, frozenset(read.tensors),
     )  # fmt: skip
 
 

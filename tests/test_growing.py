@@ -204,9 +204,9 @@ def test_growing_from_what_is_not_there_or_does_not_fit_is_refused(
 ) -> None:
     for words, message in (
         (["--model", "vgg13", "--grow", "paper"], "nothing to grow vgg13 from; give --weights"),
-        (["--model", "vgg13", "--weights", shallow.run], "are for model vgg11, not vgg13"),
+        (["--model", "vgg13", "--weights", shallow.run], "holds a vgg11, not a vgg13"),
         (["--model", "vgg11", "--weights", shallow.run, "--grow", "paper"], "vgg11 is not deeper than vgg11"),
-        (["--model", "vgg13", "--weights", digits_run, "--grow", "paper"], "are for 10 classes"),
+        (["--model", "vgg13", "--weights", digits_run, "--grow", "paper"], "a lenet5 cannot grow"),
         (["--model", "vgg13", "--weights", shallow.run, "--grow", "paper", "--size", 64], "are for size (32, 32)"),
     ):
         answer = command("train", photos, *words, "--out", tmp_path / "run")

@@ -30,7 +30,6 @@ from lenext.errors import LenextError, Terminated
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import write_report
 from lenext.growing import How
-from lenext.growing import grow as grow_model
 from lenext.models import ImageClassifier, lookup
 from lenext.progress import SILENT, Progress
 from lenext.training.loop import Epoch, fit
@@ -172,8 +171,7 @@ class _Run:
             return model, np.unique(digests)
         if start.presumed:
             self.progress.note(f"note: {start.presumed}")
-        model = grow_model(start.model, settings.model, how=settings.grow) if settings.grow else start.model
-        return model, np.union1d(digests, start.trained_on)
+        return start.model, np.union1d(digests, start.trained_on)
 
     def execute(self) -> TrainResult:
         self._announce()

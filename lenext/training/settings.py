@@ -12,7 +12,7 @@ from lenext.building import as_size, check_size
 from lenext.creation import Pretrained, create, pretrained
 from lenext.data.decode import FITS, Fit, ImageForm
 from lenext.errors import UserError
-from lenext.growing import How, require_how
+from lenext.growing import How, grow, require_how
 from lenext.models import lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
@@ -91,9 +91,9 @@ class Settings:
             size=self.size,
             options=self.options,
         )
-        if self.fit is None:
-            return found
-        return replace(found, preprocessing={**found.preprocessing, "fit": self.fit})
+        fit = {} if self.fit is None else {"fit": self.fit}
+        model = grow(found.model, self.model, how=self.grow) if self.grow else found.model
+        return replace(found, model=model, preprocessing={**found.preprocessing, **fit})
 
     def command(self) -> str:
         """Return the command line that does the same again."""

@@ -17,6 +17,7 @@ from lenext.weights.hub_config import LISTS
 # Of photographs, by those who began it; what no entry of the catalog says better.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 COVERED = 0.875  # 224 of 256 pixels
+PRESUMED, UNNAMED = "presumed", "unnamed_classes"  # where a file's metadata keeps what was presumed when it was written
 PHOTOGRAPH = 64  # pixels a side; smaller images are seen whole
 
 
@@ -32,9 +33,9 @@ class Known:
 
 def presume(checkpoint: Checkpoint, entry: Entry, library: str, spec: Spec) -> Known:
     """Return what the checkpoint says, and where it says nothing, what similar weights have."""
-    words = []
+    metadata, words = checkpoint.metadata, list[str]()
     similar = usual(entry.name, frozenset(list_models(family=entry.family)), library)
-    classes, unnamed = checkpoint.classes, False
+    classes, unnamed = checkpoint.classes, metadata.get(UNNAMED) is True
     if classes is None or len(classes) != spec.classes:
         if similar is not None and len(similar.class_list) == spec.classes:
             classes = similar.class_list
@@ -55,7 +56,7 @@ def presume(checkpoint: Checkpoint, entry: Entry, library: str, spec: Spec) -> K
             "crop_ratio": COVERED if min(spec.size) >= PHOTOGRAPH else 1.0, "mean": list(MEAN), "std": list(STD),
         }  # fmt: skip
         words.append("mean and deviation of ImageNet")
-    said = f"{checkpoint.where} does not say what it is for: taken are " if words else ""
+    said = f"{checkpoint.where} does not say what it is for: taken are " if words else str(metadata.get(PRESUMED, ""))
     return Known(classes, preprocessing, said + " and ".join(words), unnamed)
 
 

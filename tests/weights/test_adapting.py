@@ -13,6 +13,7 @@ import lenext
 from lenext.models import list_models, lookup
 from lenext.weights.adapting import rows_kept, with_channels
 from lenext.weights.classes import ClassList
+from lenext.weights.foreign import find_layout
 
 NAME = "resnet20_cifar"
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -23,9 +24,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ResNet-20 by the names of the common public nets, whose classes are those of CIFAR-10."""
     path = tmp_path_factory.mktemp("weights") / "theirs.safetensors"
     model = lenext.create(NAME)
-    torch.nn.init.normal_(model.head.classifier.bias)
-    save_file(model.state_dict(), path.with_name("ours.safetensors"))
-    lenext.convert(path.with_name("ours.safetensors"), NAME, "pytorch_resnet_cifar10", path)
+    torch.nn.init.normal_(model.get_parameter("head.classifier.bias"))
+    save_file(find_layout(model, "pytorch_resnet_cifar10").write(model), path)
     return path
 
 
@@ -46,17 +46,15 @@ def test_other_classes_keep_the_backbone_and_give_a_new_head(theirs: Path) -> No
         assert not any((row == other).all() for row in weight for other in old)
 
 
-def test_rows_of_classes_of_the_same_name_are_kept(tmp_path: Path) -> None:
-    model = lenext.create(NAME)
-    save_file(model.state_dict(), tmp_path / "w.safetensors")
-    lenext.convert(tmp_path / "w.safetensors", NAME, "pytorch_resnet_cifar10", tmp_path / "theirs.safetensors")
-    new = lenext.create(NAME, classes=["ship", "unicorn", "cat"], weights=tmp_path / "theirs.safetensors")
+def test_rows_of_classes_of_the_same_name_are_kept(theirs: Path) -> None:
+    model = lenext.create(NAME, weights=theirs)
+    new = lenext.create(NAME, classes=["ship", "unicorn", "cat"], weights=theirs)
     (weight, bias), (old, old_bias) = head(new), head(model)
     assert torch.equal(weight[0], old[8])
     assert torch.equal(weight[2], old[3])
     assert (bias[0], bias[2]) == (old_bias[8], old_bias[3])
     assert not any(torch.equal(weight[1], row) for row in old)
-    swapped = lenext.create(NAME, classes=[*CIFAR[::-1]], weights=tmp_path / "theirs.safetensors")
+    swapped = lenext.create(NAME, classes=CIFAR[::-1], weights=theirs)
     assert torch.equal(head(swapped)[0], old.flip(0))
 
 
@@ -64,8 +62,11 @@ def test_a_number_of_unnamed_classes_keeps_its_rows_and_names_are_never_position
     model = lenext.create("lenet5")
     save_file(model.state_dict(), tmp_path / "w.safetensors")  # whose classes nobody named
     assert torch.equal(head(lenext.create("lenet5", classes=10, weights=tmp_path / "w.safetensors"))[0], head(model)[0])
-    named = lenext.create("lenet5", classes=[str(digit) for digit in range(10)], weights=tmp_path / "w.safetensors")
-    assert not any((row == other).all() for row in head(named)[0] for other in head(model)[0])
+    lenext.convert(tmp_path / "w.safetensors", "lenet5", "lenext", tmp_path / "converted.safetensors")
+    for file in ("w", "converted"):
+        digits = [str(digit) for digit in range(10)]
+        named = lenext.create("lenet5", classes=digits, weights=tmp_path / f"{file}.safetensors")
+        assert not any((row == other).all() for row in head(named)[0] for other in head(model)[0])
     assert rows_kept(3, ClassList(("a", "b", "c")), ["a", "b", "c"]) is None
     assert rows_kept(3, ClassList(("a", "b", "b")), ["b", "c", "a"]) == [None, None, 0]
 
@@ -77,8 +78,8 @@ def test_a_grey_image_answers_as_the_same_image_in_colour(theirs: Path) -> None:
     image = torch.randn(2, 1, 32, 32)
     with torch.no_grad():
         expected = colour(image.expand(-1, 3, -1, -1))
-        torch.testing.assert_close(grey(image), expected)
-        torch.testing.assert_close(six(image.expand(-1, 6, -1, -1)), expected)
+        torch.testing.assert_close(grey(image), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(six(image.expand(-1, 6, -1, -1)), expected, rtol=1e-4, atol=1e-4)
     weight = torch.arange(6.0).view(1, 3, 1, 2)
     assert with_channels(weight, 1).tolist() == [[[[6.0, 9.0]]]]
     assert with_channels(weight, 2).flatten().tolist() == [0, 1.5, 3, 4.5]
@@ -131,17 +132,14 @@ def test_training_starts_from_weights_of_other_classes_and_channels(digits_run: 
     assert trained.preprocessing.mean == lenext.load(digits_run).preprocessing.mean * 3
 
 
-def test_a_checkpoint_of_another_model_says_which_it_fits(theirs: Path, tmp_path: Path) -> None:
-    lenext.convert(theirs, NAME, "pytorch_resnet_cifar10", tmp_path / "other.safetensors")
-    bare = tmp_path / "bare.safetensors"
-    save_file(load_file(theirs), bare)
+def test_a_checkpoint_of_another_model_says_which_it_fits(theirs: Path) -> None:
     with pytest.raises(lenext.UserError) as refused:
-        lenext.create("resnet32_cifar", weights=bare)
+        lenext.create("resnet32_cifar", weights=theirs)
     assert re_found("read as pytorch_resnet_cifar10's", refused)
     assert re_found("-layer1.3.conv1.weight", refused)
     assert re_found("; it fits resnet20_cifar (pytorch_resnet_cifar10)", refused)
     with pytest.raises(lenext.UserError) as refused:
-        lenext.create("lenet5", weights=bare)
+        lenext.create("lenet5", weights=theirs)
     assert re_found("(tried: lenext)", refused)
     assert re_found("+conv1.weight", refused)
     assert re_found("; it fits resnet20_cifar (pytorch_resnet_cifar10)", refused)
