@@ -245,7 +245,7 @@ def _explained(where: str) -> Iterator[None]:
     except errors.EntryNotFoundError:
         raise
     except errors.GatedRepoError as error:
-        raise UserError(f"{where}: its owner lets in whom he knows; log in with `hf auth login`") from error
+        raise UserError(f"{where}: only those whom its owner let in may fetch it; log in with `hf auth login`") from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(f"{where}: the Hub has no such repository, or it is private (`hf auth login`)") from error
     except errors.RevisionNotFoundError as error:
