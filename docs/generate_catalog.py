@@ -23,7 +23,7 @@ import torchvision_cpu  # noqa: F401  first, so that a torchvision without its e
 # isort: on
 import timm
 import torchvision
-from golden_weights import OUR_NAMES
+from golden_weights import OUR_NAMES  # timm's among them
 from timm.data import ImageNetInfo
 from timm.models import get_pretrained_cfg, list_pretrained
 
@@ -63,7 +63,10 @@ def main() -> None:
     """Write every file."""
     rows = [*of_torchvision(), *of_timm(), *(row(**given) for given in OWN)]
     order = {name: number for number, name in enumerate(lenext.list_models())}
-    rows.sort(key=lambda each: (order[each["model"]], each["library"] == "timm", each["tag"]))
+    # The library's own choice first, and last what has no address.
+    rows.sort(
+        key=lambda each: (order[each["model"]], each["url"] is None, each["hub"] is None, rank(each), each["tag"])
+    )
     read_from = {"torchvision": torchvision.__version__, "timm": timm.__version__}
     lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in rows)
     text = f'{{"format": 1, "read_from": {json.dumps(read_from)}, "entries": [\n{lines}\n]}}\n'
@@ -72,6 +75,14 @@ def main() -> None:
         write_list(name)
     (WEIGHTS / "class_lists" / "cifar-10.tsv").write_text("".join(f"\t{name}\n" for name in CIFAR10))
     print(f"{len(rows)} checkpoints of {len({each['model'] for each in rows})} architectures")
+
+
+def rank(each: dict[str, Any]) -> bool:
+    """Return False for the weights that timm gives to whoever asks for the architecture alone."""
+    chosen = (
+        get_pretrained_cfg(each["source"].partition(", ")[2].partition(".")[0]) if each["library"] == "timm" else None
+    )
+    return chosen is not None and each["tag"] != f"timm-{chosen.tag}"
 
 
 def row(

@@ -22,7 +22,7 @@ from lenext.device import choose_device
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.models import ImageClassifier, lookup
-from lenext.weights.catalog import Published
+from lenext.weights.catalog import CatalogEntry
 from lenext.weights.classes import ClassList
 
 Picture = str | Path | Image | NDArray[np.uint8]
@@ -39,7 +39,7 @@ class Classifier:
 
     `metadata` is what a file of lenext says of the weights: figures, on which split, of which data. `trained_on` are
     the digests of the images that they were trained on. `presumed` says what the weights do not say and was taken
-    from similar ones; `published` is their entry in the catalog.
+    from similar ones, `unnamed` that their classes have numbers for names; `published` is their entry in the catalog.
     """
 
     model: ImageClassifier
@@ -49,7 +49,8 @@ class Classifier:
     trained_on: NDArray[np.uint64]
     device: torch.device
     presumed: str = ""
-    published: Published | None = None
+    unnamed: bool = False
+    published: CatalogEntry | None = None
 
     @property
     def name(self) -> str:
@@ -140,7 +141,15 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
     preprocessing = Preprocessing.from_json(found.preprocessing, where)
     model.eval().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Classifier(
-        model, preprocessing, found.classes, found.metadata, found.trained_on, place, found.presumed, found.published
+        model,
+        preprocessing,
+        found.classes,
+        found.metadata,
+        found.trained_on,
+        place,
+        found.presumed,
+        found.unnamed,
+        found.published,
     )
 
 

@@ -16,11 +16,11 @@ from lenext.models import Facts, ImageClassifier, Spec, lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import Entry
 from lenext.weights.adapting import adapt, channels_of, classes_of, require_adaptable, rows_kept
-from lenext.weights.catalog import Published
-from lenext.weights.checkpoint import Checkpoint, read_checkpoint
+from lenext.weights.catalog import CatalogEntry
+from lenext.weights.checkpoint import Checkpoint, identified, read_checkpoint
 from lenext.weights.classes import ClassList
 from lenext.weights.foreign import Read, read_as_ours
-from lenext.weights.loading import load_strictly, require_fit
+from lenext.weights.loading import load_strictly, require_fit, require_sound
 from lenext.weights.presumption import fit_preprocessing, presume
 from lenext.weights.recognition import refused
 
@@ -75,7 +75,7 @@ class Pretrained:
     trained_on: NDArray[np.uint64]
     presumed: str
     unnamed: bool
-    published: Published | None
+    published: CatalogEntry | None
     held: frozenset[str]
 
 
@@ -95,12 +95,15 @@ def pretrained(
         LenextError: a download failed.
     """
     checkpoint = read_checkpoint(weights)
+    if name is None and checkpoint.model is None:
+        checkpoint = identified(checkpoint)
     entry = _entry(name, checkpoint)
     bound = entry.facts.size_bound
     sides = _size(size, checkpoint, entry.facts)
     read, own, given = _read(entry, checkpoint, sides, {**checkpoint.options, **(options or {})})
     assert own.spec is not None
     _require_consistent(checkpoint, own.spec)
+    checkpoint = identified(checkpoint)  # not before it fits, for a file may be as long as it likes
     known = presume(checkpoint, entry, read.library, own.spec)
     if size is None and checkpoint.size is None and not bound:
         sides = as_size(tuple(known.preprocessing["size"]))
@@ -111,6 +114,7 @@ def pretrained(
     require_adaptable(own, checkpoint.where, own.spec.in_channels, channels)
     model = build(entry, count, channels, sides, given)
     kept = rows_kept(own.spec.classes, None if known.unnamed else known.classes, wanted)
+    require_sound(read.tensors, where=read.how, called=read.called)
     load_strictly(model, adapt(model, read.tensors, kept), where=read.how, called=read.called)
     preprocessing = fit_preprocessing(known.preprocessing, sides, channels)
     return Pretrained(
@@ -121,8 +125,12 @@ def pretrained(
 
 def _count(classes: int | Sequence[str] | None, default: int) -> int:
     """Return how many classes there are of a number of them or a list of their names."""
-    named = isinstance(classes, Sequence) and not isinstance(classes, str)
-    return positive("classes", len(classes) if named else classes, default)  # type: ignore[arg-type]
+    if classes is None or isinstance(classes, int | str | float):
+        return positive("classes", classes, default)  # type: ignore[arg-type]
+    names = list(classes)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise UserError(f"classes {str(names)[:100]} cannot be: give a number, or names that differ")
+    return positive("classes", len(names), default)
 
 
 def _entry(name: str | None, checkpoint: Checkpoint) -> Entry:
@@ -200,5 +208,5 @@ def _read(
     try:
         require_fit(own, read.tensors, where=read.how, called=read.called)
     except UserError as error:
-        raise refused(error, tensors) from error
+        raise refused(error, tensors, entry.name) from error
     return read, own, options

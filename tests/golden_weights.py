@@ -18,19 +18,13 @@ from torch import Tensor, nn
 
 from lenext.models import ImageClassifier
 from lenext.weights.foreign import read_as_ours, unwrapped
+from lenext.weights.hub_config import TIMM_NAMES
 from lenext.weights.loading import load_strictly
 
 FOLDER = Path(__file__).parent / "golden"
 
 # What lenext calls a model that the other library calls otherwise.
-OUR_NAMES = {
-    "googlenet": "googlenet_bn",
-    "mobilenetv1_100": "mobilenet_v1",
-    "mobilenetv2_100": "mobilenet_v2",
-    "mobilenetv3_large_100": "mobilenet_v3_large",
-    "mobilenetv3_small_100": "mobilenet_v3_small",
-    **{f"resnetv2_{depth}": f"preresnet{depth}" for depth in (18, 34, 50, 101, 152)},
-}
+OUR_NAMES = {"googlenet": "googlenet_bn", **TIMM_NAMES}
 
 
 def read_golden(path: Path) -> dict[str, Any]:

@@ -28,13 +28,15 @@ class HubServer:
     `requests` lists what was asked for, as "GET /path", with "from N" where it was to go on from byte N. Whatever is
     in `root` when a request comes is served; what is no address of a Hub is a file below `plain`. Weights have their
     SHA-256 as version, as they do there; other files have git's hash. `limits` are how many bytes of a file there are
-    to be had before the line breaks, `stated` the hash that is claimed of one, both by its name.
+    to be had before the line breaks, `stated` the hash that is claimed of one, both by its name. Where there is a
+    `status`, it is the answer to everything.
     """
 
     def __init__(self, root: Path) -> None:
         self.requests: list[str] = []
         self.limits: dict[str, int] = {}
         self.stated: dict[str, str] = {}
+        self.status: int | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"root": root, "hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -92,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         self.commit = ""
         wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         self.hub.requests.append(f"{self.command} {self.path}{f' from {wanted[1]}' if wanted else ''}")
+        if self.hub.status is not None:
+            return self.refuse("refused", status=HTTPStatus(self.hub.status))
         address = urlsplit(self.path)
         match = API.match(address.path) or FILE.match(address.path)
         if match is None:

@@ -92,8 +92,8 @@ def test_auxiliary_classifiers_may_be_absent(tmp_path: Path) -> None:
         ("lenext", "w.pth", r"w\.pth cannot be written: give a name that ends in \.safetensors"),
         ("lenext", "there.safetensors", r"there\.safetensors is there already; give another name"),
         ("lenext", "nowhere/w.safetensors", "there is no folder .*nowhere"),
-        ("torchvision", "w.safetensors", "torchvision has no lenet5, or none that lenext knows; give lenext"),
-        ("keras", "w.safetensors", "keras has no lenet5"),
+        ("torchvision", "w.safetensors", "no names of torchvision are known for lenet5; give lenext"),
+        ("keras", "w.safetensors", "no names of keras are known"),
     ],
 )
 def test_what_cannot_be_converted_is_told_and_nothing_is_written(

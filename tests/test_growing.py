@@ -207,7 +207,10 @@ def test_growing_from_what_is_not_there_or_does_not_fit_is_refused(
         (["--model", "vgg13", "--weights", shallow.run], "holds a vgg11, not a vgg13"),
         (["--model", "vgg11", "--weights", shallow.run, "--grow", "paper"], "vgg11 is not deeper than vgg11"),
         (["--model", "vgg13", "--weights", digits_run, "--grow", "paper"], "a lenet5 cannot grow"),
-        (["--model", "vgg13", "--weights", shallow.run, "--grow", "paper", "--size", 64], "is for images of (32, 32), not (64, 64)"),
+        (
+            ["--model", "vgg13", "--weights", shallow.run, "--grow", "paper", "--size", 64],
+            "is for images of (32, 32), not (64, 64)",
+        ),
     ):
         answer = command("train", photos, *words, "--out", tmp_path / "run")
         assert answer.code == 2

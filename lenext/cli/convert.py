@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ def convert(
     model: Annotated[str, typer.Option(help="The architecture whose weights these are.")],
     to: Annotated[str, typer.Option(help="Whose names the tensors get: lenext, torchvision, timm, ...")],
     out: Annotated[str, typer.Option(help="The file to write, .safetensors; never one that is there.")],
+    class_names: Annotated[
+        Path | None, typer.Option(help="A text file of class names, one a line, where the weights have none.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write weights by the names of another library, as safetensors.
@@ -27,10 +31,19 @@ def convert(
     with interrupts_held():
         from lenext.conversion import convert as write
 
-    result = write(checkpoint, model, to, out)
+    result = write(checkpoint, model, to, out, class_names=_lines(class_names) if class_names else None)
     if result.presumed:
         say(f"note: {result.presumed}")
     if json:
         print_json(asdict(result))
     else:
         print(f"{result.model}: {result.tensors} tensors by the names of {to} in {printable(result.out)}")
+
+
+def _lines(path: Path) -> list[str]:
+    from lenext.errors import UserError, one_line
+
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the class names in {path}: {one_line(error)}") from error

@@ -101,6 +101,11 @@ def evaluate(
 
 def _columns(source: Source, classifier: Classifier) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return, for each class of the data, its index in the model: the two are matched by name."""
+    if classifier.unnamed:
+        raise UserError(
+            f"nobody says what the {len(classifier.classes)} classes of {classifier.name} are called, so that they "
+            "match none of the data; `lenext convert --class-names` writes weights with names"
+        )
     found = classifier.classes.locate(source.class_names)
     lacking = [name for name, index in zip(source.class_names, found, strict=True) if index is None]
     if lacking:

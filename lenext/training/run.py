@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from lenext.building import as_size
+from lenext.conversion import origin_of
 from lenext.creation import Pretrained, create
 from lenext.data.decode import Fit
 from lenext.data.loader import Loader
@@ -36,6 +37,7 @@ from lenext.training.loop import Epoch, fit
 from lenext.training.recipes import Recipe, make_recipe
 from lenext.training.run_folder import RunFolder
 from lenext.training.settings import Settings
+from lenext.weights.classes import ClassList
 from lenext.weights.loading import answering
 
 JUDGING_BATCH = 256
@@ -144,6 +146,10 @@ class _Run:
         torch.manual_seed(settings.seed)
         # Weights that do not fit are refused before any image is read.
         start = settings.start(source.class_names)
+        # What the classes are called, and what else the file says of where its weights are from.
+        self.classes = start.classes.called(source.class_names) if start else ClassList(source.class_names)
+        self.kept = {"class_ids": list(self.classes.ids)} if self.classes.ids else {}
+        self.kept |= origin_of(start) if start else {}
         stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
         self.data = read_training_data(self.source, settings.form(), stored, progress)
         self.recipe = make_recipe(
@@ -222,10 +228,11 @@ class _Run:
                 "in_channels": spec.in_channels,
                 "size": list(spec.size),
                 "options": spec.options,
-                "class_names": list(self.source.class_names),
+                "class_names": list(self.classes.names),
                 "preprocessing": data.preprocessing.to_json(),
                 "figures": figures,
                 "trained_on": {"location": self.source.location},
+                **self.kept,
             },
             self.trained_on,
         )

@@ -65,7 +65,7 @@ def rows_kept(count: int, old: ClassList | None, new: Sequence[str] | int) -> li
     """
     if isinstance(new, int):
         return None if count == new else [None] * new
-    found = [_place(old, name) if old else None for name in new]
+    found = [old.place_or_none(name) if old else None for name in new]
     return None if found == list(range(count)) else found
 
 
@@ -81,13 +81,6 @@ def require_adaptable(model: ImageClassifier, where: str, found: int, wanted: in
     """Raise UserError where `model` has no convolution that sees the image's channels."""
     if found != wanted and model.first_convolution is None:
         raise UserError(f"{where} is for {found} channels, not {wanted}, and its model has no convolution to adapt")
-
-
-def _place(old: ClassList, name: str) -> int | None:
-    try:
-        return old.place(name)
-    except UserError:  # several are called so
-        return None
 
 
 def _classifier(model: ImageClassifier) -> list[str]:

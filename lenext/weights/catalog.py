@@ -10,13 +10,14 @@ from importlib.resources import files
 from typing import Any
 
 from lenext.errors import UserError
+from lenext.registry import lookup
 from lenext.weights.classes import ClassList, class_list
 
 SHORTEST = 8  # digits of a SHA-256 that torchvision's file names give
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class CatalogEntry:
     """Weights of the architecture `model`, asked for as `model:tag`; what nobody says of them is None or empty.
 
     `library` says whose names the tensors bear, `source` where all this was read. The file is at `url`, or in the
@@ -50,18 +51,18 @@ class Published:
 
 
 @functools.cache
-def catalog() -> tuple[Published, ...]:
+def catalog() -> tuple[CatalogEntry, ...]:
     """Return every entry, by architecture in the order of the papers."""
     text = files("lenext.weights").joinpath("catalog.json").read_text(encoding="utf-8")
-    return tuple(Published(**entry) for entry in json.loads(text)["entries"])
+    return tuple(CatalogEntry(**entry) for entry in json.loads(text)["entries"])
 
 
 def list_weights(model: str | None = None) -> list[str]:
-    """Return what can be given as `weights`, of one architecture or of all.
+    """Return what can be given as `weights` by name, of one architecture or of all.
 
-    lenext.list_weights("resnet50")[0]    # "resnet50:timm-a1_in1k"
+    lenext.list_weights("resnet50")[0]    # "resnet50:torchvision-v1"
     """
-    return [entry.name for entry in catalog() if model in (None, entry.model)]
+    return [entry.name for entry in catalog() if model in (None, entry.model) and (entry.url or entry.hub)]
 
 
 def is_tag(text: str) -> bool:
@@ -70,7 +71,7 @@ def is_tag(text: str) -> bool:
     return bool(colon and tag) and any(entry.model == model for entry in catalog())
 
 
-def find_published(name: str) -> Published:
+def find_published(name: str) -> CatalogEntry:
     """Return the entry called `model:tag`.
 
     Raises:
@@ -86,15 +87,24 @@ def find_published(name: str) -> Published:
     )
 
 
-def recognise(sha256: str) -> Published | None:
+def recognise(sha256: str) -> CatalogEntry | None:
     """Return the entry whose file this is by its hash, or None."""
     return next((each for each in catalog() if len(each.sha256) >= SHORTEST and sha256.startswith(each.sha256)), None)
 
 
-def usual(model: str, family: frozenset[str], library: str) -> Published | None:
-    """Return the entry that a file of `library` is most likely like: of this model, or else of its family."""
+def usual(model: str, library: str, classes: int) -> CatalogEntry | None:
+    """Return the entry that a file of `library` for so many classes is most likely like, or None.
+
+    That is the first of the model itself, the library's own choice, or else of the same family and size; of
+    the former, one of as many classes where there is any.
+    """
+    facts, family = lookup(model).facts, lookup(model).family
     of_library = [entry for entry in catalog() if entry.library == library]
-    return next(
-        (entry for wanted in ({model}, family) for entry in of_library if entry.model in wanted),
-        None,
-    )
+    own = [entry for entry in of_library if entry.model == model]
+    related = [
+        entry
+        for entry in of_library
+        if lookup(entry.model).family == family and lookup(entry.model).facts.size == facts.size
+    ]
+    same = [entry for entry in (*own, *related) if len(entry.class_list) == classes]
+    return next(iter([*same, *own, *related]), None)

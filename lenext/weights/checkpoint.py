@@ -16,7 +16,7 @@ from torch import Tensor
 from lenext.errors import UserError
 from lenext.files import exists, is_folder
 from lenext.weights import hub_config
-from lenext.weights.catalog import Published, catalog, find_published, is_tag, recognise
+from lenext.weights.catalog import CatalogEntry, catalog, find_published, is_tag, recognise
 from lenext.weights.classes import ClassList
 from lenext.weights.fetching import CONFIG, WEIGHTS, Fetched, fetch_repository, fetch_url, file_sha256
 from lenext.weights.foreign import unwrapped
@@ -31,13 +31,14 @@ NOTHING: NDArray[np.uint64] = np.empty(0, np.uint64)
 class Checkpoint:
     """Tensors by the names of `layout`, and what is known of them; what nothing says is None or empty.
 
-    `where` is what messages call it, `model` the architecture in the registry, `options` those it was built with,
-    `in_channels` and `size` the images that it was built for, `metadata` what a file of lenext says, `trained_on` the
-    digests of the images that it was trained on.
+    `where` is what messages call it, `path` the file of another library, `model` the architecture in the registry,
+    `options` those it was built with, `in_channels` and `size` the images that it was built for, `metadata` what a
+    file of lenext says, `trained_on` the digests of the images that it was trained on.
     """
 
     where: str
     tensors: Mapping[str, Tensor]
+    path: Path | None = None
     layout: str | None = None
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Checkpoint:
     preprocessing: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     trained_on: NDArray[np.uint64] = field(default_factory=lambda: NOTHING)
-    published: Published | None = None
+    published: CatalogEntry | None = None
 
 
 def read_checkpoint(weights: str | Path) -> Checkpoint:
@@ -59,7 +60,8 @@ def read_checkpoint(weights: str | Path) -> Checkpoint:
     """
     text = str(weights)
     if text.startswith("hub:"):
-        return _described(fetch_repository(text), text)
+        known = next((entry for entry in catalog() if entry.hub and f"hub:{entry.hub}" == text), None)
+        return _read_published(known) if known else _described(fetch_repository(text), text)
     if is_tag(text) and not exists(text):
         return _read_published(find_published(text))
     path = Path(weights)
@@ -74,9 +76,17 @@ def read_checkpoint(weights: str | Path) -> Checkpoint:
     return _of_model_file(run_model_file(path))
 
 
-def _read_published(entry: Published) -> Checkpoint:
+def identified(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with what the catalog says of its file, which it knows by its hash."""
+    if checkpoint.path is None or (checkpoint.classes and checkpoint.preprocessing):
+        return checkpoint
+    entry = recognise(file_sha256(checkpoint.path))
+    return _as_published(checkpoint, entry) if entry else checkpoint
+
+
+def _read_published(entry: CatalogEntry) -> Checkpoint:
     if entry.hub is not None:
-        checkpoint = _described(fetch_repository(f"hub:{entry.hub}", pinned=True), entry.name)
+        checkpoint = _read_file(fetch_repository(f"hub:{entry.hub}", pinned=True).weights)
     elif entry.url is not None:
         checkpoint = _read_file(fetch_url(entry.url, entry.sha256))
     else:
@@ -84,10 +94,9 @@ def _read_published(entry: Published) -> Checkpoint:
     return _as_published(replace(checkpoint, where=entry.name), entry)
 
 
-def _as_published(checkpoint: Checkpoint, entry: Published) -> Checkpoint:
+def _as_published(checkpoint: Checkpoint, entry: CatalogEntry) -> Checkpoint:
     return replace(
         checkpoint,
-        layout=entry.library,
         model=entry.model,
         classes=entry.class_list,
         preprocessing=entry.preprocessing,
@@ -98,14 +107,12 @@ def _as_published(checkpoint: Checkpoint, entry: Published) -> Checkpoint:
 def _described(fetched: Fetched, where: str) -> Checkpoint:
     """Read the weights of a repository; where its settings say nothing, what the weights themselves are known to be."""
     checkpoint = replace(_read_file(fetched.weights), where=where)
-    known = next((entry for entry in catalog() if entry.hub and f"hub:{entry.hub}" == where), None)
-    if known is not None:
-        return _as_published(checkpoint, known)
     if fetched.config is None or checkpoint.metadata:
         return checkpoint
     config = hub_config.read_config(fetched.config)
     return replace(
         checkpoint,
+        model=hub_config.model(config, where) or checkpoint.model,
         classes=hub_config.classes(config) or checkpoint.classes,
         preprocessing=hub_config.preprocessing(config) or checkpoint.preprocessing,
     )
@@ -118,9 +125,7 @@ def _read_file(path: Path) -> Checkpoint:
             return _of_model_file(path)
     else:
         tensors = read_pickled(path)
-    checkpoint = Checkpoint(where=str(path), tensors=unwrapped(tensors))
-    entry = recognise(file_sha256(path))
-    return _as_published(checkpoint, entry) if entry else checkpoint
+    return Checkpoint(where=str(path), tensors=unwrapped(tensors), path=path)
 
 
 def _of_model_file(path: Path) -> Checkpoint:

@@ -47,6 +47,21 @@ class ClassList:
                 raise UserError(f"{owner[index]!r} and {name!r} are one class of the model; make them one in the data")
         return found
 
+    def called(self, names: Sequence[str]) -> ClassList:
+        """Return classes called `names`, by the names and ids here where all of them are found and ids are known."""
+        places = [self.place_or_none(name) for name in names] if self.ids else []
+        if not self.ids or None in places or len(set(places)) < len(names):
+            return ClassList(tuple(names))
+        found = [place for place in places if place is not None]
+        return ClassList(tuple(self.names[place] for place in found), tuple(self.ids[place] for place in found))
+
+    def place_or_none(self, name: str) -> int | None:
+        """Return the index of one class, or None where there is none, or several."""
+        try:
+            return self.place(name)
+        except UserError:
+            return None
+
     def place(self, name: str) -> int | None:
         """Return the index of one class; see `locate`."""
         for key, table in ((name, self._by_name), (name, self._by_id), (_spaced(name), self._by_spaced_name)):
@@ -81,7 +96,13 @@ def class_list(name: str) -> ClassList:
     return ClassList(tuple(row[1] for row in rows), ids if all(ids) else None)
 
 
-def numbered(count: int) -> ClassList:
+@functools.cache
+def wordnet_names() -> dict[str, str]:
+    """Return what each class of the published lists is called, by its WordNet id."""
+    return {row[0]: row[1] for name in ("imagenet-22k", IMAGENET) for row in _rows(name)}
+
+
+def unnamed_classes(count: int) -> ClassList:
     """Return `count` classes of which nothing is known but their numbers."""
     return ClassList(tuple(str(number) for number in range(count)))
 

@@ -21,7 +21,8 @@ MIRROR = "LENEXT_PYTORCH_ENDPOINT"  # the environment's name for another server 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # what repositories call them, the first being preferred
 CONFIG = "config.json"
 SHA256, SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
-WHOLE, NOT_FOUND, BEYOND_THE_END, SERVER_ERROR = 200, 404, 416, 500
+WHOLE, BEYOND_THE_END = 200, 416
+LONGEST_REASON = 200  # characters
 TRIES, PAUSE = 4, 0.5  # how often a line that breaks without a byte is taken up again, and after how many seconds
 Verify = Callable[[Path], None]
 
@@ -79,8 +80,7 @@ def fetch_url(url: str, sha256: str) -> Path:
         LenextError: the download broke off, or has another hash.
     """
     import torch
-    from huggingface_hub import constants
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub import constants, errors
 
     def verify(path: Path) -> None:
         found = file_sha256(path)
@@ -93,10 +93,9 @@ def fetch_url(url: str, sha256: str) -> Path:
             raise UserError(f"{target.name} is not in {target.parent}, and HF_HUB_OFFLINE is set")
         try:
             _download(url.replace(HOST, os.environ.get(MIRROR, HOST).rstrip("/"), 1), target, None, {}, verify)
-        except _UnreachableError as error:
-            raise UserError(f"{target.name} is not in {target.parent}, and cannot be fetched: {error}") from error
-        except EntryNotFoundError as error:
-            raise UserError(f"there is no file at {url}") from error
+        except (_UnreachableError, errors.EntryNotFoundError) as error:
+            reason = one_line(error)
+            raise UserError(f"{target.name} is not in {target.parent}, and cannot be fetched: {reason}") from error
     _require_unchanged(target, verify)
     return target
 
@@ -127,7 +126,7 @@ def _fetch(name: str, revision: str, file: str) -> Path | None:
             stated = get_hf_file_metadata(url)
             etag = stated.etag or ""
             if not etag.isalnum():
-                raise LenextError(f"cannot fetch {where}: the server states no version of it, so it is no Hub")
+                raise _UnreachableError(f"the server states no version of {file}, so it is no Hub")
             folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
             if not (folder / "blobs" / etag).exists():
                 headers = build_hf_headers()
@@ -137,7 +136,7 @@ def _fetch(name: str, revision: str, file: str) -> Path | None:
             path = Path(hf_hub_download(name, file, revision=revision))  # which finds the blob, and links it
     except errors.EntryNotFoundError:
         return None
-    except _UnreachableError:
+    except (_UnreachableError, UserError):
         cached = try_to_load_from_cache(name, file, revision=revision)
         if not isinstance(cached, str):
             raise
@@ -245,17 +244,15 @@ def _explained(where: str) -> Iterator[None]:
     except errors.EntryNotFoundError:
         raise
     except errors.GatedRepoError as error:
-        raise UserError(f"{where}: only those whom its owner let in may fetch it; log in with `hf auth login`") from error
+        raise UserError(
+            f"{where}: only those whom its owner let in may fetch it; log in with `hf auth login`"
+        ) from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(f"{where}: the Hub has no such repository, or it is private (`hf auth login`)") from error
     except errors.RevisionNotFoundError as error:
         raise UserError(f"{where}: the repository has no such revision") from error
     except errors.HfHubHTTPError as error:
-        if error.response.status_code >= SERVER_ERROR:
-            raise _UnreachableError(one_line(error)) from error
-        if error.response.status_code == NOT_FOUND:
-            raise errors.EntryNotFoundError(one_line(error)) from error
-        raise UserError(f"cannot fetch {where}: {one_line(error)}") from error
+        raise _UnreachableError(one_line(error)[:LONGEST_REASON]) from error
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         raise _UnreachableError(one_line(error)) from error
 

@@ -6,8 +6,9 @@ import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from lenext.errors import LenextError
+from lenext.errors import LenextError, UserError
 from lenext.files import parse_stamped, stamped, to_json, write_text
 
 
@@ -25,7 +26,7 @@ def require_first_hash(name: str, sha256: str) -> None:
         UserError: the record is damaged.
     """
     path = record_path()
-    record = parse_stamped(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else stamped({"files": {}})
+    record = _read(path)
     first = record["files"].get(name)
     if first is None:
         today = datetime.now(UTC).date().isoformat()
@@ -38,3 +39,17 @@ def require_first_hash(name: str, sha256: str) -> None:
             f"{name} is not the file of the first download on {first['date']}: its SHA-256 was {first['sha256']} "
             f"and is {sha256}; where that is wanted, take its entry out of {path}"
         )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return stamped({"files": {}})
+    try:
+        record = parse_stamped(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    files = record.get("files")
+    entries = files.values() if isinstance(files, dict) else [None]
+    if not all(isinstance(entry, dict) and {"sha256", "date"} <= entry.keys() for entry in entries):
+        raise UserError(f"{path} is damaged: it is no record of hashes; move it away, and it is begun anew")
+    return record

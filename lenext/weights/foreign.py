@@ -66,7 +66,7 @@ def find_layout(model: ImageClassifier, library: str) -> Layout:
     """
     known = known_layouts(model)
     if library not in known:
-        raise UserError(f"{library} has no {_name(model)}, or none that lenext knows; give {', '.join(known)}")
+        raise UserError(f"no names of {library} are known for {_name(model)}; give {', '.join(known)}")
     return known[library]
 
 

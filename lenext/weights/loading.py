@@ -26,14 +26,16 @@ def load_strictly(
     """Copy `tensors` into `model`; nothing is copied unless all of it fits.
 
     `called` is what messages call a tensor, where the file has other names than ours. What only training uses may
-    be missing, and then stays as it is.
+    be missing altogether, and then stays as it is.
 
     Raises:
         UserError: names missing ("-") or too many ("+"), another shape or kind of number, or one that is not finite.
     """
     require_fit(model, tensors, where=where, called=called)
-    require_sound(tensors, where=where, called=called)
-    model.load_state_dict({**model.state_dict(), **tensors})
+    own = model.state_dict()
+    ready = {name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}
+    require_sound(ready, where=where, called=called)
+    model.load_state_dict({**own, **ready})
 
 
 def require_fit(
@@ -42,7 +44,10 @@ def require_fit(
     """Raise UserError where `tensors` are not those of `model`; its own may be without numbers."""
     own = model.state_dict()
     called = called or {}
-    missing = [f"-{called.get(name, name)}" for name in answering(model, own) if name not in tensors]
+    absent = tuple(f"{path}." for path in model.training_only if not _any_below(path, tensors))
+    missing = [
+        f"-{called.get(name, name)}" for name in own if name not in tensors and not (absent and name.startswith(absent))
+    ]
     surplus = [f"+{called.get(name, name)}" for name in tensors if name not in own]
     if missing or surplus:
         raise UserError(f"{where} does not fit {type(model).__name__}: {_shortened(missing)} {_shortened(surplus)}")
@@ -56,6 +61,10 @@ def require_fit(
             f"{where} does not fit {type(model).__name__}: {', '.join(differing[:SHOWN])}"
             f"{f' and {len(differing) - SHOWN} more' if len(differing) > SHOWN else ''}"
         )
+
+
+def _any_below(path: str, tensors: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith(f"{path}.") for name in tensors)
 
 
 def require_sound(tensors: Mapping[str, Tensor], *, where: str, called: Mapping[str, str] | None = None) -> None:

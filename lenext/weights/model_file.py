@@ -107,7 +107,7 @@ def read_model_file(path: Path) -> ModelFile:
     Raises:
         UserError: damaged, not written by lenext, or of a format that this version does not know.
     """
-    with _opened(path) as file:
+    with _safetensors(path) as file:
         header = file.metadata() or {}
         if KEY not in header:
             raise UserError(
@@ -169,7 +169,7 @@ def read_foreign_file(path: Path) -> dict[str, Tensor] | None:
     Raises:
         UserError: damaged, or no safetensors file.
     """
-    with _opened(path) as file:
+    with _safetensors(path) as file:
         if KEY in (file.metadata() or {}):
             return None
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -184,7 +184,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _safetensors(path: Path) -> Iterator[Any]:
     """Open a safetensors file; what is wrong with it is a user's error."""
     inspect(path)
     try:

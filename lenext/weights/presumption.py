@@ -8,10 +8,10 @@ from typing import Any
 
 from lenext.errors import UserError
 from lenext.models.base import Spec
-from lenext.registry import Entry, list_models
+from lenext.registry import Entry
 from lenext.weights.catalog import usual
 from lenext.weights.checkpoint import Checkpoint
-from lenext.weights.classes import ClassList, class_list, numbered
+from lenext.weights.classes import ClassList, class_list, unnamed_classes
 from lenext.weights.hub_config import LISTS
 
 # Of photographs, by those who began it; what no entry of the catalog says better.
@@ -34,7 +34,7 @@ class Known:
 def presume(checkpoint: Checkpoint, entry: Entry, library: str, spec: Spec) -> Known:
     """Return what the checkpoint says, and where it says nothing, what similar weights have."""
     metadata, words = checkpoint.metadata, list[str]()
-    similar = usual(entry.name, frozenset(list_models(family=entry.family)), library)
+    similar = usual(entry.name, library, spec.classes)
     classes, unnamed = checkpoint.classes, metadata.get(UNNAMED) is True
     if classes is None or len(classes) != spec.classes:
         if similar is not None and len(similar.class_list) == spec.classes:
@@ -44,7 +44,7 @@ def presume(checkpoint: Checkpoint, entry: Entry, library: str, spec: Spec) -> K
             classes = class_list(LISTS[spec.classes])
             words.append(f"the classes of {LISTS[spec.classes]}")
         else:
-            classes, unnamed = numbered(spec.classes), True
+            classes, unnamed = unnamed_classes(spec.classes), True
             words.append("classes without names")
     preprocessing = checkpoint.preprocessing
     if preprocessing is None and similar is not None:

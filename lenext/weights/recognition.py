@@ -19,10 +19,13 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 MOST = 4
 
 
-def models_that_fit(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return the architectures that have exactly these tensors, as `name (library)`, but for classes and channels."""
+def models_that_fit(tensors: Mapping[str, Tensor], but: str = "") -> list[str]:
+    """Return the architectures that have these tensors, as `name (library)`, whatever the classes and channels.
+
+    The one called `but` is not looked at.
+    """
     count = sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith(STATISTICS))
-    entries = [lookup(name) for name in list_models()]
+    entries = [lookup(name) for name in list_models() if name != but]
     near = [entry for entry in entries if count and 1 / ALIKE < entry.facts.params / count < ALIKE]
     near.sort(key=lambda entry: abs(entry.facts.params - count))
     found = []
@@ -47,7 +50,8 @@ def _library(entry: Entry, tensors: Mapping[str, Tensor]) -> str | None:
         read = layout.read(model, tensors).tensors
         if not needed <= read.keys() <= own.keys():
             continue
-        if all(_alike(read[name], own[name], name, free) for name in needed):
+        rows = {tensor.shape[:1] for name, tensor in read.items() if name.startswith(CLASSIFIER)}
+        if len(rows) == 1 and all(_alike(read[name], own[name], name, free) for name in needed):
             return library
     return None
 
@@ -63,7 +67,7 @@ def _alike(found: Tensor, own: Tensor, name: str, free: str) -> bool:
     return first == second
 
 
-def refused(error: UserError, tensors: Mapping[str, Tensor]) -> UserError:
-    """Return the error of a checkpoint that does not fit, with the architectures that it does fit."""
-    names = models_that_fit(tensors)
+def refused(error: UserError, tensors: Mapping[str, Tensor], name: str) -> UserError:
+    """Return the error of a checkpoint that does not fit the architecture `name`, with those that it does fit."""
+    names = models_that_fit(tensors, but=name)
     return UserError(f"{error}; it fits {' or '.join(names)}") if names else error

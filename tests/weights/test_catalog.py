@@ -9,7 +9,7 @@ from lenext.creation import pretrained
 from lenext.data.preprocessing import Preprocessing
 from lenext.errors import UserError
 from lenext.models import lookup
-from lenext.weights.catalog import catalog, find_published, recognise
+from lenext.weights.catalog import catalog, find_published, recognise, usual
 
 BY_NAME = {entry.name: entry for entry in catalog()}
 
@@ -50,6 +50,30 @@ def test_timm_rounds_what_it_resizes_to_down() -> None:
     assert BY_NAME["preresnet50:timm-a1h_in1k"].hub == "timm/resnetv2_50.a1h_in1k"
 
 
+@pytest.mark.parametrize(
+    ("model", "library", "classes", "expected"),
+    [
+        ("mobilenet_v2", "torchvision", 1000, "mobilenet_v2:torchvision-v1"),  # not the file that only a hash knows
+        ("mobilenet_v2", "torchvision", 7, "mobilenet_v2:torchvision-v1"),
+        ("mobilenet_v3_large", "timm", 1000, "mobilenet_v3_large:timm-ra_in1k"),
+        ("mobilenet_v3_large", "timm", 11221, "mobilenet_v3_large:timm-miil_in21k"),
+        ("convnext_base", "timm", 1000, "convnext_base:timm-fb_in22k_ft_in1k"),  # timm's own choice
+        ("convnext_base", "timm", 21841, "convnext_base:timm-fb_in22k"),
+        ("wide_resnet101_2", "timm", 1000, "wide_resnet101_2:timm-tv_in1k"),
+        ("resnet56_cifar", "pytorch_resnet_cifar10", 10, "resnet20_cifar:akamaster"),
+        ("efficientnet_b7", "timm", 1000, None),  # others of its family see smaller images
+        ("preresnet110_cifar", "timm", 10, None),
+        ("densenet_bc100_12_cifar", "torchvision", 10, None),
+        ("lenet5", "lenext", 10, None),
+    ],
+)
+def test_a_file_that_says_nothing_is_like_the_librarys_own_choice(
+    model: str, library: str, classes: int, expected: str | None
+) -> None:
+    found = usual(model, library, classes)
+    assert (found.name if found else None) == expected
+
+
 def test_a_file_is_known_by_its_hash() -> None:
     entry = recognise("11ad3fa6" + "0" * 56)
     assert entry is not None
@@ -71,6 +95,6 @@ def test_what_the_catalog_has_not_is_told() -> None:
 
 
 def test_all_names_or_those_of_one_architecture() -> None:
-    assert set(lenext.list_weights()) == BY_NAME.keys()
+    assert BY_NAME.keys() - set(lenext.list_weights()) == {"mobilenet_v2:coral", "resnet20_cifar:akamaster"}
     assert lenext.list_weights("vgg16_bn") == ["vgg16_bn:torchvision-v1", "vgg16_bn:timm-tv_in1k"]
     assert lenext.list_weights("lenet5") == []

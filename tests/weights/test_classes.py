@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lenext.errors import UserError
-from lenext.weights.classes import ClassList, class_list, numbered
+from lenext.weights.classes import ClassList, class_list, unnamed_classes
 
 FISH = ClassList(("tench", "goldfish", "crane", "crane"), ("n01440764", "n01443537", "n02012849", "n03126707"))
 
@@ -70,4 +70,4 @@ def test_other_lists_have_as_many_classes_as_their_weights(name: str, count: int
 
 
 def test_classes_that_nobody_named_have_numbers() -> None:
-    assert numbered(3).names == ("0", "1", "2")
+    assert unnamed_classes(3).names == ("0", "1", "2")

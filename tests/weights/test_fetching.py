@@ -22,10 +22,11 @@ from safetensors.torch import load_file, save_file
 import lenext
 from lenext.errors import LenextError, UserError
 from lenext.weights.fetching import fetch_url
+from lenext.weights.first_hashes import require_first_hash
 
 TIMM = "mobilenetv3_small_100.lamb_in1k"
 TAG = "mobilenet_v3_small:timm-lamb_in1k"
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architecture": "lenet5",
     "num_classes": 10,
     "label_names": list("abcdefghij"),
@@ -90,10 +91,6 @@ def used(*words: str, url: str, home: Path, **environment: str) -> dict[str, Any
     return value
 
 
-def sum_of(path: Path) -> float:
-    return float(sum(tensor.double().sum() for tensor in load_file(path).values()))
-
-
 def downloads(hub: HubServer) -> list[str]:
     return [request for request in hub.requests if request.startswith("GET") and "/resolve/" in request]
 
@@ -106,7 +103,9 @@ def test_weights_come_with_their_classes_and_preprocessing(hub: HubServer, root:
         assert found["preprocessing"]["size"] == [28, 28]
         assert (found["preprocessing"]["mean"], found["preprocessing"]["std"]) == ([0.25], [0.5])
         assert any(file in request for request in downloads(hub))
-    assert found["sum"] == pytest.approx(sum_of(root / "models/lenext-tests/tiny/model.safetensors"), abs=100)
+        stored = root / "models/lenext-tests" / name / file
+        tensors = load_file(stored) if file.endswith("safetensors") else torch.load(stored, weights_only=True)
+        assert found["sum"] == pytest.approx(sum(float(tensor.double().sum()) for tensor in tensors.values()), abs=1e-3)
 
 
 def test_without_settings_what_is_taken_is_said(hub: HubServer, tmp_path: Path) -> None:
@@ -123,6 +122,9 @@ def test_weights_are_downloaded_once_and_used_without_the_hub(root: Path, tmp_pa
         assert len(downloads(hub)) == before
     assert used("lenet5", weights, url=hub.url, home=home) == first  # the server is gone
     assert used("lenet5", weights, url=hub.url, home=home, HF_HUB_OFFLINE="1") == first
+    with HubServer(root) as hub:
+        hub.status = 429  # too many requests
+        assert used("lenet5", weights, url=hub.url, home=home) == first
     for environment in ({}, {"HF_HUB_OFFLINE": "1"}):
         other = used("lenet5", weights, url=hub.url, home=tmp_path / "other", **environment)
         assert other["code"] == 2
@@ -216,11 +218,68 @@ def test_a_folder_of_a_repository_is_weights_too(root: Path, tmp_path: Path) -> 
     assert found.class_names == tuple("abcdefghij")
 
 
-def test_padding_of_tensorflow_is_refused(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "tf_efficientnet_b0"}, "is of 'tf_efficientnet_b0', which lenext does not have"),
+        ({"architecture": "resnetblur50"}, "is of 'resnetblur50', which lenext does not have"),
+        ({"architecture": "mobilenetv2_100"}, "holds a mobilenet_v2, not a lenet5"),
+    ],
+)
+def test_settings_of_another_network_are_refused(root: Path, change: dict[str, Any], message: str) -> None:
+    """Some have the same tensors and compute something else."""
     folder = root / "models/lenext-tests/tiny"
-    (folder / "config.json").write_text(json.dumps({**CONFIG, "architecture": "tf_efficientnet_b0"}))
-    with pytest.raises(UserError, match="is of tf_efficientnet_b0, which pads as TensorFlow does"):
+    (folder / "config.json").write_text(json.dumps({**CONFIG, **change}))
+    with pytest.raises(UserError, match=message):
         lenext.create("lenet5", weights=folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pretrained_cfg": {**CONFIG["pretrained_cfg"], "mean": ["x"]}},
+        {"pretrained_cfg": {**CONFIG["pretrained_cfg"], "std": [0.0]}},
+        {"pretrained_cfg": {**CONFIG["pretrained_cfg"], "crop_pct": 0}},
+        {"pretrained_cfg": {**CONFIG["pretrained_cfg"], "crop_mode": "squash", "crop_pct": 0.9}},
+        {"pretrained_cfg": {**CONFIG["pretrained_cfg"], "interpolation": "hamming"}},
+        {"pretrained_cfg": {**CONFIG["pretrained_cfg"], "input_size": [1, 0, 28]}},
+        {"pretrained_cfg": [1, 2]},
+    ],
+)
+def test_settings_that_mean_nothing_are_presumed(root: Path, change: dict[str, Any]) -> None:
+    folder = root / "models/lenext-tests/tiny"
+    (folder / "config.json").write_text(json.dumps({**CONFIG, **change}))
+    found = lenext.load(folder)
+    assert "taken are mean and deviation of ImageNet" in found.presumed
+    assert found.class_names == tuple("abcdefghij")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"a": ' + "[" * 100_000])
+def test_settings_that_are_no_json_object_are_damaged(root: Path, text: str) -> None:
+    folder = root / "models/lenext-tests/tiny"
+    (folder / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json is damaged"):
+        lenext.load(folder)
+
+
+def test_labels_that_are_wordnet_ids_have_names(root: Path) -> None:
+    folder = root / "models/lenext-tests/tiny"
+    ids = [f"n0{number}" for number in range(1440764, 1440764 + 9)] + ["n01443537"]
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "label_names": ids}))
+    classes = lenext.load(folder).classes
+    assert (classes.names[0], classes.names[1], classes.names[9]) == ("tench", "n01440765", "goldfish")
+    assert classes.ids == tuple(ids)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"format": 1}', '{"format": 1, "files": [1]}', '{"format": 1, "files": {"a": 1}}']
+)
+def test_a_damaged_record_of_hashes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "lenext").mkdir()
+    (tmp_path / "lenext" / "first-hashes.json").write_text(text)
+    with pytest.raises(UserError, match="is damaged"):
+        require_first_hash("hub:a/b", "0" * 64)
 
 
 def test_a_name_of_the_catalog_leads_to_the_hub_and_its_first_hash_is_kept(
@@ -275,7 +334,7 @@ def test_files_of_torchvision_are_fetched_and_held_against_their_hash(
     path.write_bytes(b"changed")
     with pytest.raises(LenextError, match=r"it has changed since: move .*lenet5\.pth away"):
         fetch_url(url, digest[:8])
-    with pytest.raises(UserError, match="there is no file at https://download"):
+    with pytest.raises(UserError, match=r"and cannot be fetched: .*404"):
         fetch_url(url.replace("lenet5", "nothing"), digest[:8])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from lenext.models.densenet import DenseLayer, DenseNet
 from lenext.weights.keymaps.layout import Layout
 
+# What is published still has the names from before a module's could not hold a dot.
+OLDER = (r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2")
+
 
 def layouts(model: DenseNet) -> tuple[Layout, ...]:
     """Return torchvision's layout and timm's: for nets with bottlenecks, which are all that these have."""
@@ -26,4 +29,4 @@ def layouts(model: DenseNet) -> tuple[Layout, ...]:
             theirs = f"features.denseblock{int(stage) + 1}.denselayer{int(place) + 1}"
             paths |= {f"{ours}.reduce.norm": f"{theirs}.norm1", f"{ours}.reduce.conv": f"{theirs}.conv1"}
             paths |= {f"{ours}.conv.norm": f"{theirs}.norm2", f"{ours}.conv.conv": f"{theirs}.conv2"}
-    return tuple(Layout(library=library, paths=paths) for library in ("torchvision", "timm"))
+    return tuple(Layout(library=library, paths=paths, older=OLDER) for library in ("torchvision", "timm"))

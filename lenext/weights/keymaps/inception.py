@@ -82,7 +82,7 @@ def inception_v4(model: InceptionV4) -> tuple[Layout, ...]:
 
 def inception_resnet(model: InceptionResNet) -> tuple[Layout, ...]:
     """Return timm's layout, which has the second version only."""
-    if model.head.get_submodule("before") is None or isinstance(model.head.before, nn.Identity):
+    if isinstance(model.head.get_submodule("before"), nn.Identity):
         return ()
     stem = {
         "conv1": "conv2d_1a",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,7 +32,8 @@ class Layout:
     `paths` pairs the path of a module of ours, or the name of a tensor, with theirs. `shapes` are the shapes of
     those of their tensors, by our names, that hold the same elements in the same order in another shape. `spare`
     are prefixes of what their models have and this one was built without. `norm_eps` is what the library's norms add
-    to the variance, where that is not what our model's do.
+    to the variance, where that is not what our model's do. `older` is a pattern in the names of its older files, and
+    what stands there now.
     """
 
     library: str
@@ -39,6 +41,7 @@ class Layout:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     spare: tuple[str, ...] = ()
     norm_eps: float | None = None
+    older: tuple[str, str] | None = None
 
     def names(self, own: Iterable[str]) -> dict[str, str]:
         """Return their name for each of our names of tensors.
@@ -57,11 +60,13 @@ class Layout:
         names = self.names(own)
         ours = {theirs: name for name, theirs in names.items()}
         read, called = dict[str, Tensor](), dict(names)
-        for theirs, tensor in tensors.items():
+        for stored, tensor in tensors.items():
+            theirs = self._now(stored)
             if theirs in ours:
                 name = ours[theirs]
                 same = tuple(tensor.shape) == self.shapes.get(name)
                 read[name] = tensor.reshape(own[name].shape) if same else tensor
+                called[name] = stored
             elif not theirs.startswith(self.spare):
                 unknown = f"{self.library}: {theirs}"  # never a name of ours, though `theirs` may be one
                 read[unknown], called[unknown] = tensor, theirs
@@ -79,7 +84,10 @@ class Layout:
 
     def fit(self, model: nn.Module, theirs: Iterable[str]) -> int:
         """Return how many of the names in `theirs` are those of this layout."""
-        return len(set(self.names(model.state_dict()).values()) & set(theirs))
+        return len(set(self.names(model.state_dict()).values()) & set(map(self._now, theirs)))
+
+    def _now(self, name: str) -> str:
+        return re.sub(*self.older, name) if self.older else name
 
     def _theirs(self, name: str) -> str:
         path, rest = name, ""
