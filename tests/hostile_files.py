@@ -293,6 +293,18 @@ def too_many_tensors(path: Path) -> None:
     safetensors(path, b"{" + b",".join(row % i for i in range(150_000)) + b"}")
 
 
+@hostile(".safetensors", "does not fit LeNet: .* \\+w")
+def eight_gigabytes_of_nothing(path: Path) -> None:
+    """Well-formed, and no weights of any network."""
+    safetensors(path, {"w": entry(0, 8 << 30, shape=(2 << 30,))})
+    os.truncate(path, path.stat().st_size + (8 << 30))
+
+
+@hostile(".safetensors", "does not fit LeNet: .* \\+0 ")
+def twenty_thousand_tensors(path: Path) -> None:
+    safetensors(path, {str(i): entry(400 * i, 400 * i + 400, shape=(100,)) for i in range(19_999)}, bytes(400 * 19_999))
+
+
 @hostile(".safetensors", "'a' and 'b' overlap")
 def overlapping_tensors(path: Path) -> None:
     safetensors(path, {"a": entry(0, 8), "b": entry(4, 12)}, bytes(12))

@@ -136,3 +136,40 @@ def test_the_command_that_lists_weights(command: Callable[..., Any]) -> None:
         "lenext: the catalog has no weights of lenet5; `lenext weights` lists those of others\n",
     )
     assert "no model is called 'resnet5'" in command("weights", "resnet5").err
+
+
+@pytest.mark.parametrize("name", ["torchvision-mobilenet_v3_small", "timm-mobilenetv3_small_100"])
+def test_the_network_answers_the_same_where_a_librarys_norms_differ(name: str, tmp_path: Path) -> None:
+    """What the norms add to the variance is 1e-3 in torchvision and 1e-5 in timm; small variances show it."""
+    golden = read_golden(FOLDER / f"{name}.json")
+    tensors = foreign_tensors(golden)
+    for key in tensors:
+        if key.endswith("running_var"):
+            tensors[key] *= 0.01
+    torch.save(tensors, tmp_path / "theirs.pth")
+    other = {"torchvision": "timm", "timm": "torchvision"}[name.partition("-")[0]]
+    lenext.convert(tmp_path / "theirs.pth", golden["ours"], other, tmp_path / "other.safetensors")
+    before = lenext.create(golden["ours"], weights=tmp_path / "theirs.pth").double().eval()
+    after = lenext.create(golden["ours"], weights=tmp_path / "other.safetensors").double().eval()
+    assert before.spec != after.spec
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        expected = before(x)
+        assert (after(x) - expected).norm() < 1e-4 * expected.norm()
+
+
+def test_classes_get_names(command: Callable[..., Any], digits_run: Path, tmp_path: Path) -> None:
+    torch.save(lenext.create("lenet5", weights=digits_run).state_dict(), tmp_path / "w.pth")
+    assert (
+        "classes of lenet5 are called" in command("evaluate", "lenet5", "--weights", tmp_path / "w.pth", "digits").err
+    )
+    (tmp_path / "names.txt").write_text("\n".join("0123456789"))
+    words = ("convert", tmp_path / "w.pth", "--model", "lenet5", "--to", "lenext", "--class-names")
+    assert command(*words, tmp_path / "names.txt", "--out", tmp_path / "named.safetensors").code == 0
+    assert command("evaluate", tmp_path / "named.safetensors", "digits", "--json").json["top1"] > 10
+    (tmp_path / "names.txt").write_text("a\nb")
+    few = command(*words, tmp_path / "names.txt", "--out", tmp_path / "few.safetensors")
+    assert (few.code, few.err) == (2, "lenext: 2 class names cannot be: give 10 that differ, in order\n")
+    assert (
+        "cannot read the class names" in command(*words, tmp_path / "no.txt", "--out", tmp_path / "no.safetensors").err
+    )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from golden_weights import FOLDER, foreign_tensors, read_golden
 from pictures import class_folder
 from safetensors.torch import load_file, save_file
 from skeletons import skeleton
@@ -14,6 +15,7 @@ from lenext.models import list_models, lookup
 from lenext.weights.adapting import rows_kept, with_channels
 from lenext.weights.classes import ClassList
 from lenext.weights.foreign import find_layout
+from lenext.weights.model_file import read_model_file, write_model_file
 
 NAME = "resnet20_cifar"
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -147,3 +149,49 @@ def test_a_checkpoint_of_another_model_says_which_it_fits(theirs: Path) -> None:
 
 def re_found(text: str, refused: pytest.ExceptionInfo[lenext.UserError]) -> bool:
     return text in str(refused.value)
+
+
+def test_what_is_replaced_must_be_sound_too(theirs: Path, tmp_path: Path) -> None:
+    tensors = load_file(theirs)
+    save_file({**tensors, "linear.weight": tensors["linear.weight"] * torch.nan}, tmp_path / "nan.safetensors")
+    with pytest.raises(lenext.UserError, match=r"holds NaN in linear\.weight"):
+        lenext.create(NAME, classes=3, weights=tmp_path / "nan.safetensors")
+    large = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    large["conv1.weight"] = torch.full((16, 3, 3, 3), 3e39, dtype=torch.float64)  # above what float32 can hold
+    save_file(large, tmp_path / "large.safetensors")
+    with pytest.raises(lenext.UserError, match=r"holds infinity in conv1\.weight"):
+        lenext.create(NAME, weights=tmp_path / "large.safetensors")
+    save_file({**tensors, "bn1.running_var": -tensors["bn1.running_var"]}, tmp_path / "negative.safetensors")
+    with pytest.raises(lenext.UserError, match=r"holds a negative variance in bn1\.running_var"):
+        lenext.create(NAME, weights=tmp_path / "negative.safetensors")
+
+
+@pytest.mark.parametrize("classes", [[1, 2], ["a", "a"], [], "abc", 1.5, 0])
+def test_classes_that_cannot_be_are_told(theirs: Path, classes: object) -> None:
+    for weights in (None, theirs):
+        with pytest.raises(lenext.UserError, match=r"^classes "):
+            lenext.create(NAME, classes=classes, weights=weights)  # type: ignore[arg-type]
+
+
+def test_a_trained_file_keeps_names_ids_and_where_its_weights_are_from(tmp_path: Path) -> None:
+    """The data calls the classes by their ids, the weights know their names, and their file is of the catalog."""
+    golden = read_golden(FOLDER / "timm-mobilenetv3_small_100.json")
+    torch.save(foreign_tensors(golden), tmp_path / "theirs.pth")
+    lenext.convert(tmp_path / "theirs.pth", "mobilenet_v3_small", "lenext", tmp_path / "ours.safetensors")
+    file = read_model_file(tmp_path / "ours.safetensors")
+    origin = {"weights": "mobilenet_v3_small:x", "source": "here", "licence": "mit"}
+    metadata = {key: value for key, value in file.metadata.items() if key not in ("format", "lenext_version")}
+    write_model_file(tmp_path / "ours.safetensors", file.tensors, {**metadata, "origin": origin}, file.trained_on)
+    class_folder(tmp_path / "photos")
+    (tmp_path / "photos" / "lying").rename(tmp_path / "photos" / "n01443537")
+    (tmp_path / "photos" / "upright").rename(tmp_path / "photos" / "n01440764")
+    run = lenext.train(
+        tmp_path / "photos", "mobilenet_v3_small", weights=tmp_path / "ours.safetensors", size=32, epochs=1,
+        out=tmp_path / "run",
+    ).run  # fmt: skip
+    trained = lenext.load(run)
+    assert trained.class_names == ("tench", "goldfish")
+    assert trained.classes.ids == ("n01440764", "n01443537")
+    assert trained.metadata["origin"] == origin
+    assert trained.preprocessing.form.size == (32, 32)
+    assert lenext.evaluate(run, tmp_path / "photos").classes == 2

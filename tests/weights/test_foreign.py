@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,39 @@ def test_nets_with_the_stride_elsewhere_are_no_other_librarys(name: str, other: 
     assert layouts(without_storage(other, stride_in="3x3"))
     with pytest.raises(lenext.UserError, match=r"read as lenext's \(tried: lenext\)"):
         load_foreign(without_storage(name), {"conv1.weight": torch.zeros(1)}, where="file")
+
+
+def test_densenet_is_read_by_the_names_of_its_published_files(tmp_path: Path) -> None:
+    """From before 2018, with a dot in the names of a layer's parts and without the counters of its norms."""
+    golden = read_golden(FOLDER / "torchvision-densenet121.json")
+    now = foreign_tensors(golden)
+    published = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): tensor
+        for name, tensor in now.items()
+        if not name.endswith(COUNTER)
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in published
+    torch.save(published, tmp_path / "densenet121-a639ec97.pth")
+    model = lenext.create("densenet121", weights=tmp_path / "densenet121-a639ec97.pth")
+    assert gap(model, golden).logits <= LARGEST_GAP
+    del published["features.denseblock1.denselayer1.norm.1.weight"]
+    torch.save(published, tmp_path / "less.pth")
+    with pytest.raises(lenext.UserError, match=r"-features\.denseblock1\.denselayer1\.norm1\.weight"):
+        lenext.create("densenet121", weights=tmp_path / "less.pth")
+
+
+def test_vgg_of_timm_may_bear_torchvisions_names(tmp_path: Path) -> None:
+    """As its published files do, which timm converts whenever it loads them."""
+    model = lenext.create("vgg11", classes=5, size=32)
+    save_file(layout_of(model, "torchvision").write(model), tmp_path / "w.safetensors")
+    assert_same(weights(lenext.create("vgg11", size=32, weights=tmp_path / "w.safetensors")), weights(model))
+
+
+@pytest.mark.parametrize("part", ["AuxLogits.fc.weight", "AuxLogits.conv0.bn.bias"])
+def test_a_part_of_an_auxiliary_classifier_is_not_enough(tmp_path: Path, part: str) -> None:
+    model = lenext.create("inception_v3", classes=2)
+    theirs = layout_of(model, "torchvision").write(model)
+    del theirs[part]
+    save_file(theirs, tmp_path / "w.safetensors")
+    with pytest.raises(lenext.UserError, match=rf"-{re.escape(part)}"):
+        lenext.create("inception_v3", weights=tmp_path / "w.safetensors")

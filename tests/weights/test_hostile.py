@@ -19,7 +19,15 @@ from lenext.weights.inspection import inspect
 
 # What is well-formed and found out only by what it holds.
 UNDERSTOOD = {
-    *("claimed_terabytes", "claimed_terabytes_in_the_old_form", "link_to_itself", "link_to_nothing", "folder"),
+    *(
+        "eight_gigabytes_of_nothing",
+        "twenty_thousand_tensors",
+        "claimed_terabytes",
+        "claimed_terabytes_in_the_old_form",
+        "link_to_itself",
+        "link_to_nothing",
+        "folder",
+    ),
     *("not_a_number", "infinity", "whole_numbers", "complex_numbers", "eighth_numbers"),
     *("no_weights", "one_tensor", "nothing_at_all"),
 }
