@@ -29,8 +29,8 @@ def test_a_subset_of_the_classes_of_imagenet(
     assert found["top5"] == pytest.approx(top5, abs=0.51)
 
 
-def test_a_pickled_checkpoint_of_cifar(command: Callable[..., Any]) -> None:
-    found = command("evaluate", "resnet20_cifar", "--weights", RESNET, DATA / "cifar10", "--json").json
+def test_a_pickled_checkpoint_of_cifar(process: Callable[..., Any]) -> None:
+    found = process("evaluate", "resnet20_cifar", "--weights", RESNET, DATA / "cifar10", "--json").json
     assert (found["split"], found["images"], found["candidates"]) == ("test", 10_000, 10)
     assert found["top1"] == pytest.approx(81.03, abs=0.05)
 

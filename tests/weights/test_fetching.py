@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from golden_weights import FOLDER, foreign_tensors, read_golden
-from hostile_files import HOSTILE, MARK, lenet
+from hostile import HOSTILE, MARK, lenet
 from hub_server import HubServer
 from safetensors.torch import load_file, save_file
 

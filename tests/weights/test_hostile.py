@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hostile_files import HOSTILE, MARK, lenet
+from hostile import HOSTILE, MARK, lenet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +60,7 @@ def test_the_mark_would_show_it(tmp_path: Path) -> None:
     """Else the tests above could not fail."""
     import pickle
 
-    from hostile_files import system
+    from hostile import system
 
     pickle.loads(system(tmp_path / "weights.pth"))
     assert (tmp_path / MARK).exists()

@@ -1,6 +1,6 @@
 """How long `lenext predict` takes to refuse each hostile file, and how much memory it needs for it.
 
-    python benchmarks/hostile.py
+    python benchmarks/refusing.py
 
 Each file is given to a process of its own; seconds and peak memory are those of the whole process, from its start.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from hostile_files import HOSTILE, MARK
+from hostile import HOSTILE, MARK
 from rounds import machine
 
 MOST_SECONDS, MOST_BYTES = 2.0, 1 << 30
