@@ -17,6 +17,7 @@ from lenext.weights.loading import answering
 ALIKE = 2.0  # how many times more or fewer parameters a model may have that is looked at
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 MOST = 4
+COUNTED = 2  # how many times more or fewer tensors a file may have that is compared: some count batches, some do not
 
 
 def models_that_fit(tensors: Mapping[str, Tensor], but: str = "") -> list[str]:
@@ -46,6 +47,8 @@ def _library(entry: Entry, tensors: Mapping[str, Tensor]) -> str | None:
         model: ImageClassifier = entry.build(classes=facts.classes, in_channels=facts.channels, **size)
     own, free = model.state_dict(), f"{model.first_convolution}.weight"
     needed = answering(model, own).keys()
+    if not len(needed) / COUNTED <= len(tensors) <= len(own) * COUNTED:
+        return None
     for library, layout in known_layouts(model).items():
         read = layout.read(model, tensors).tensors
         if not needed <= read.keys() <= own.keys():
