@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lenext.models import ImageClassifier
-from lenext.weights.foreign import read_as_ours, unwrapped
+from lenext.weights.foreign import read_as_ours, tidied
 from lenext.weights.hub_config import TIMM_NAMES
 from lenext.weights.loading import load_strictly
 
@@ -56,7 +56,7 @@ def foreign_tensors(golden: dict[str, Any]) -> dict[str, Tensor]:
 
 def load_foreign(model: ImageClassifier, tensors: dict[str, Tensor], *, where: str) -> None:
     """Load another library's tensors into a model that is there, norms included."""
-    read = read_as_ours(model, unwrapped(tensors), where=where)
+    read = read_as_ours(model, tidied(tensors), where=where)
     load_strictly(model, read.tensors, where=read.how, called=read.called)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d) and read.norm_eps is not None:

@@ -19,7 +19,7 @@ from lenext.weights import hub_config
 from lenext.weights.catalog import CatalogEntry, catalog, find_published, is_tag, recognise
 from lenext.weights.classes import ClassList
 from lenext.weights.fetching import CONFIG, WEIGHTS, Fetched, fetch_repository, fetch_url, file_sha256
-from lenext.weights.foreign import unwrapped
+from lenext.weights.foreign import tidied
 from lenext.weights.inspection import SUFFIXES
 from lenext.weights.model_file import OWN_LAYOUT, ModelFile, read_foreign_file, read_model_file, run_model_file
 from lenext.weights.pickled import read_pickled
@@ -125,7 +125,7 @@ def _read_file(path: Path) -> Checkpoint:
             return _of_model_file(path)
     else:
         tensors = read_pickled(path)
-    return Checkpoint(where=str(path), tensors=unwrapped(tensors), path=path)
+    return Checkpoint(where=str(path), tensors=tidied(tensors), path=path)
 
 
 def _of_model_file(path: Path) -> Checkpoint:

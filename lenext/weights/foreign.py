@@ -10,10 +10,13 @@ from torch import Tensor
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.weights.keymaps import layouts
-from lenext.weights.keymaps.layout import Layout
+from lenext.weights.keymaps.layout import COUNTER, Layout
+from lenext.weights.loading import FLOATS
 from lenext.weights.model_file import OWN_LAYOUT
 
-WRAPPERS = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before every name
+# What DataParallel, torch.compile, Lightning and others put before every name.
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
+AVERAGES = "n_averaged"  # of weights that torch averages
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,16 @@ def _name(model: ImageClassifier) -> str:
     return model.spec.name if model.spec else type(model).__name__
 
 
-def unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors without what a training program put before every name."""
-    for wrapper in WRAPPERS:
-        if tensors and all(name.startswith(wrapper) for name in tensors):
-            return unwrapped({name.removeprefix(wrapper): tensor for name, tensor in tensors.items()})
-    return tensors
+def tidied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors without what a training program added: a part before every name, a count of averages.
+
+    Counters that were brought to another kind of number with the rest are whole numbers again.
+    """
+    tidy = {name: tensor for name, tensor in tensors.items() if name != AVERAGES}
+    for wrapper in WRAPPERS * 2:
+        if all(name.startswith(wrapper) for name in tidy):
+            tidy = {name.removeprefix(wrapper): tensor for name, tensor in tidy.items()}
+    return {
+        name: tensor.long() if name.endswith(COUNTER) and tensor.dtype in FLOATS and not tensor.ndim else tensor
+        for name, tensor in tidy.items()
+    }

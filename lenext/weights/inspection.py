@@ -1,7 +1,7 @@
 """A look at a file of weights before anything loads it: what it is, and whether it is safe and whole.
 
 Nothing here needs torch, and nothing in a file is believed: sizes are held against the bytes that are there, and the
-instructions of a pickle are listed, never carried out.
+instructions of a pickle are followed, never carried out.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ import io
 import json
 import math
 import os
-import pickletools
-import re
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from lenext.errors import UserError
+from lenext.weights.pickle_walk import RefusedError, Walk, refusal
 
 Kind = Literal["safetensors", "zip", "legacy"]
 PICKLED = (".pth", ".pt", ".th", ".bin", ".ckpt", ".tar")
@@ -29,18 +28,13 @@ LARGEST_PICKLE = 32 << 20
 LARGEST_DIRECTORY = 8 << 20  # bytes; a file takes some hundred
 MOST_TENSORS = 20_000  # the deepest network of 1,202 layers has 7,000
 MOST_SIDES = 16  # of a tensor's shape
-MOST_OPERATIONS = 1_000_000  # of a pickle; a tensor takes some twenty
+LARGEST_LEGACY = 700 << 20
+END, LOCATOR, RECORD = 22, 20, 56  # bytes of the records at the end of an archive
+LEGACY_PICKLES, COUNT = 5, 8  # pickles in the old form, and the bytes of the number before each storage
 ELEMENT_BITS = {"BOOL": 8, "U8": 8, "I8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
                 "F32": 32, "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8,
                 "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}  # fmt: skip
 LEGACY_START = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch wrote first until 1.5
-# Everything that a pickle of tensors in dictionaries names. torch allows more, which no weights need.
-HARMLESS = re.compile(
-    r"collections OrderedDict|torch Size|torch\.storage (Untyped|Typed)Storage|torch\.nn\.parameter Parameter"
-    r"|torch \w+Storage|torch (float|double|half|int|long|short)|torch (bfloat|float|int|uint|complex)\d+\w*|torch bool"
-    r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter|parameter_with_state)"
-    r"|torch device"
-)
 FOREIGN = {  # how files start that are often taken for weights
     b"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`",
     b"<": "a page of the web, not weights; download the file itself",
@@ -71,7 +65,7 @@ def inspect(path: Path) -> Kind:
             elif kind == "zip":
                 _inspect_zip(path, file, size)
             else:
-                _inspect_legacy(path, file)
+                _inspect_legacy(path, file, size)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     return kind
@@ -163,13 +157,7 @@ def _span(path: Path, name: str, entry: Any) -> tuple[int, int, str]:
 
 def _inspect_zip(path: Path, file: IO[bytes], size: int) -> None:
     """Inspect what torch writes since 1.6: an archive of one pickle and, as they are, the bytes of its tensors."""
-    file.seek(max(0, size - (1 << 16) - 22))
-    tail = file.read()
-    place = tail.rfind(b"PK\x05\x06")
-    if place < 0:
-        raise UserError(f"{path} is damaged: the archive has no end, so it was cut off; copy it again")
-    if _directory_size(file, tail, place) > LARGEST_DIRECTORY:  # which reading the list would fill the memory with
-        raise UserError(f"{path} is refused: its archive lists more files than a checkpoint has")
+    _require_one_directory(path, file, size)
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -180,20 +168,40 @@ def _inspect_zip(path: Path, file: IO[bytes], size: int) -> None:
             if len(pickles) != 1:
                 raise UserError(f"{path} is an archive, but no checkpoint of PyTorch: it holds no data.pkl")
             with archive.open(pickles[0]) as stream:
-                _require_harmless(path, stream.read(LARGEST_PICKLE))
+                walk = _walked(path, [stream.read(LARGEST_PICKLE)])
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} is damaged: {error}; copy it again") from error
+    sizes = {member.filename: member.file_size for member in members}
+    folder = pickles[0].filename.removesuffix("data.pkl")
+    for storage in walk.storages.values():
+        there = sizes.get(f"{folder}data/{storage.key}", 0)
+        if there != storage.bytes:
+            raise UserError(
+                f"{path} is damaged: a tensor claims {storage.bytes:,} bytes, and its record has {there:,}; "
+                "copy it again"
+            )
 
 
-def _directory_size(file: IO[bytes], tail: bytes, place: int) -> int:
-    """Return how many bytes the list of an archive's files takes, by both records that may say so."""
-    size = int.from_bytes(tail[place + 12 : place + 16], "little")
-    if place >= 20 and tail[place - 20 :].startswith(b"PK\x06\x07"):
-        file.seek(min(int.from_bytes(tail[place - 12 : place - 4], "little"), 1 << 62))
-        size = max(size, int.from_bytes(file.read(56)[40:48], "little"))
-    return size
+def _require_one_directory(path: Path, file: IO[bytes], size: int) -> None:
+    """Raise UserError where readers may disagree about which list of files the archive ends with, or it is too long."""
+    file.seek(max(0, size - END - LOCATOR - RECORD))
+    tail = file.read()
+    end, locator, record = tail[-END:], tail[-END - LOCATOR : -END], tail[: -END - LOCATOR]
+    if not end.startswith(b"PK\x05\x06"):
+        raise UserError(f"{path} is damaged: the archive has no end, so it was cut off; copy it again")
+    length, begin = struct.unpack("<II", end[12:20])
+    stop = size - END
+    if locator.startswith(b"PK\x06\x07"):
+        stop -= LOCATOR + RECORD
+        if not record.startswith(b"PK\x06\x06") or struct.unpack("<Q", locator[8:16])[0] != stop:
+            raise UserError(f"{path} is damaged: the end of the archive contradicts itself; copy it again")
+        length, begin = struct.unpack("<QQ", record[40:56])
+    if begin + length != stop:
+        raise UserError(f"{path} is damaged: the end of the archive contradicts itself; copy it again")
+    if length > LARGEST_DIRECTORY:  # which reading the list would fill the memory with
+        raise UserError(f"{path} is refused: its archive lists more files than a checkpoint has")
 
 
 def _require_plain(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
@@ -215,34 +223,29 @@ def _require_plain(path: Path, members: list[zipfile.ZipInfo], size: int) -> Non
         raise UserError(f"{path} is refused: its archive claims {total:,} bytes, of {size:,} that there are")
 
 
-def _inspect_legacy(path: Path, file: IO[bytes]) -> None:
-    """Inspect what torch wrote till 1.5: five pickles, of which the fourth holds the tensors, then their bytes."""
+def _inspect_legacy(path: Path, file: IO[bytes], size: int) -> None:
+    """Inspect what torch wrote until 1.5: five pickles, of which the fourth holds the tensors, then their bytes."""
     start = io.BytesIO(file.read(LARGEST_PICKLE))
-    for _ in range(5):
-        _require_harmless(path, start)
+    walk = _walked(path, [start] * LEGACY_PICKLES)
+    claimed = sum(storage.bytes + COUNT for storage in walk.storages.values())
+    there = size - start.tell()
+    if claimed > there:
+        raise UserError(f"{path} is damaged: its tensors claim {claimed:,} bytes, of {there:,} that there are")
+    if claimed > LARGEST_LEGACY:  # all of which is read at once
+        raise UserError(
+            f"{path} is refused: tensors of {claimed:,} bytes in the form of PyTorch 1.5 are above {LARGEST_LEGACY:,}; "
+            "load and save them with a later one"
+        )
 
 
-def _require_harmless(path: Path, pickled: bytes | IO[bytes]) -> None:
-    """Raise UserError where a pickle names what no weights need, or has no end."""
-    for count, (operation, argument, _) in enumerate(_operations(path, pickled)):
-        if count > MOST_OPERATIONS:
-            raise UserError(f"{path} is refused: its pickle has more instructions than weights need")
-        if operation == "GLOBAL" and HARMLESS.fullmatch(str(argument)):
-            continue
-        if operation in CALLING:
-            what = str(argument).replace(" ", ".") if argument is not None else f"an instruction {operation}"
-            raise UserError(
-                f"{path} is refused: loading it would run code, for it names {what[:100]}; save the state_dict() "
-                "alone, or as .safetensors"
-            )
-
-
-CALLING = {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "PERSID", "NEXT_BUFFER"}
-
-
-def _operations(path: Path, pickled: bytes | IO[bytes]) -> Iterator[tuple[str, Any, int | None]]:
+def _walked(path: Path, pickles: Sequence[bytes | IO[bytes]]) -> Walk:
+    """Return the walk through pickles that hold nothing but tensors and plain values."""
+    walk = Walk()
     try:
-        for operation, argument, place in pickletools.genops(pickled):
-            yield operation.name, argument, place
+        for pickled in pickles:
+            walk.follow(pickled)
+    except RefusedError as error:
+        raise refusal(path, error) from None
     except (ValueError, OverflowError, MemoryError, AssertionError) as error:
         raise UserError(f"{path} is damaged: its pickle breaks off or is none; copy it again") from error
+    return walk

@@ -14,8 +14,19 @@ from lenext.errors import UserError, one_line
 from lenext.weights.inspection import inspect
 
 # Where training programs put the weights in what they save, the likeliest first.
-HOMES = ("state_dict", "model_state_dict", "model", "net", "weights", "params")
+HOMES = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "weights",
+    "params",
+    "state_dict_ema",
+    "model_ema",
+)
 SHOWN = 6
+DEEPEST = 2  # levels of dictionaries around the weights
 LONGEST_REASON = 200  # characters
 
 
@@ -42,8 +53,9 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
 
 def _state_dict(path: Path, stored: Any) -> dict[str, Tensor]:
     """Return the dictionary of tensors in a checkpoint, which may hold more than that."""
-    if isinstance(stored, Mapping):
-        stored = next((stored[home] for home in HOMES if isinstance(stored.get(home), Mapping)), stored)
+    for _ in range(DEEPEST):
+        if isinstance(stored, Mapping):
+            stored = next((stored[home] for home in HOMES if isinstance(stored.get(home), Mapping)), stored)
     if not isinstance(stored, Mapping) or not stored:
         raise UserError(f"{path} holds {_kind(stored)}, not a dictionary of tensors; save the model's state_dict()")
     strange = [str(name) for name, value in stored.items() if not (isinstance(name, str) and isinstance(value, Tensor))]

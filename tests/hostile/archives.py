@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -78,3 +79,28 @@ def truncated_archive(path: Path) -> None:
 @hostile(".pth", "is damaged|its pickle")
 def archive_of_nonsense(path: Path) -> None:
     archive(path, b"\x80\x02}(((((((")
+
+
+@hostile(".pth", "the end of the archive contradicts itself")
+def two_lists_of_members(path: Path) -> None:
+    """One list stands where Python looks, the other where the end says."""
+    archive(path, system(path))
+    other = path.with_suffix(".other")
+    archive(other, pickle.dumps({}, 2))
+    first, second = path.read_bytes(), other.read_bytes()
+    other.unlink()
+    begin = second.index(b"PK\x01\x02")
+    end = bytearray(second[-22:])
+    end[16:20] = first.index(b"PK\x01\x02").to_bytes(4, "little")
+    path.write_bytes(first[:-22] + second[begin:-22] + end)
+
+
+@hostile(".pth", "a tensor claims 240 bytes, and its record has 4")
+def record_that_is_too_short(path: Path) -> None:
+    """What torch would read on in the next record."""
+    stream = io.BytesIO()
+    torch.save({"w": torch.zeros(60)}, stream)
+    with zipfile.ZipFile(stream) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[:4] if name.endswith("data/0") else content)
