@@ -24,6 +24,9 @@ from lenext.weights.loading import load_strictly, require_fit, require_sound
 from lenext.weights.presumption import fit_preprocessing, presume
 from lenext.weights.recognition import refused
 
+MOST_CLASSES, MOST_CHANNELS = 100_000, 1024  # that weights are for; more is no network of images
+DEEP = 4  # times the paper's depth
+
 
 def create(
     name: str,
@@ -94,6 +97,8 @@ def pretrained(
         UserError: weights that do not fit, or do not say of which architecture they are.
         LenextError: a download failed.
     """
+    if name is not None:
+        lookup(name)
     checkpoint = read_checkpoint(weights)
     if name is None and checkpoint.model is None:
         checkpoint = identified(checkpoint)
@@ -123,13 +128,15 @@ def pretrained(
     )  # fmt: skip
 
 
-def _count(classes: int | Sequence[str] | None, default: int) -> int:
+def _count(classes: Any, default: int) -> int:
     """Return how many classes there are of a number of them or a list of their names."""
+    if isinstance(classes, np.integer):
+        classes = int(classes)
     if classes is None or isinstance(classes, int | str | float):
         return positive("classes", classes, default)  # type: ignore[arg-type]
-    names = list(classes)
+    names = list(classes) if isinstance(classes, Sequence) else [None]
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise UserError(f"classes {str(names)[:100]} cannot be: give a number, or names that differ")
+        raise UserError(f"classes {str(classes)[:100]} cannot be: give a number, or a list of names that differ")
     return positive("classes", len(names), default)
 
 
@@ -183,6 +190,11 @@ def _bare(
     """Build a model without numbers; what a file says of it may be anything."""
     try:
         with Skeleton():
+            depth = checkpoint.options.get("depth", 1)
+            if isinstance(depth, int | float) and depth > DEEP:  # which takes its time, and more tensors than usual
+                usual = build(entry, classes, in_channels, size, {**options, "depth": 1})
+                if len(checkpoint.tensors) * DEEP < len(usual.state_dict()) * depth:
+                    raise UserError(f"depth {depth} of {len(checkpoint.tensors)} tensors")
             return build(entry, classes, in_channels, size, options)
     except (UserError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
         if not checkpoint.metadata:
@@ -204,6 +216,8 @@ def _read(
         options = {"norm_eps": read.norm_eps, **options}
     classes = classes_of(probe, read.tensors) or facts.classes
     channels = channels_of(probe, read.tensors) or checkpoint.in_channels or facts.channels
+    if classes > MOST_CLASSES or channels > MOST_CHANNELS:
+        raise UserError(f"{read.how} is refused: weights for {classes:,} classes and {channels:,} channels")
     own = _bare(entry, classes, channels, size, options, checkpoint)
     try:
         require_fit(own, read.tensors, where=read.how, called=read.called)

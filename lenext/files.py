@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Callable
 from importlib.metadata import version
@@ -76,7 +77,7 @@ def parse_stamped(text: str, where: str) -> dict[str, Any]:
         UserError: not JSON, not an object, or of a format that this version does not know.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where} is damaged: {one_line(error)}") from error
     if not isinstance(value, dict) or "format" not in value:
@@ -87,6 +88,13 @@ def parse_stamped(text: str, where: str) -> dict[str, Any]:
             f"{where} has format {value['format']!r}, written by lenext {writer}; this is lenext "
             f"{version('lenext')}, which reads format {FORMAT}: use the version that wrote it"
         )
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is beyond what a number can be")
     return value
 
 

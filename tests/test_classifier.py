@@ -117,7 +117,7 @@ def test_the_classifier_is_in_evaluation_mode(classifier: lenext.Classifier) -> 
     ("options", "message"),
     [
         ({"width": 64}, "does not fit"),
-        ({"depth": 64, "width": 64}, "does not fit"),
+        ({"depth": 64, "width": 64}, "names a model that cannot be built: depth 64 of 164 tensors"),
         ({"depth": 1e9}, "names a model that cannot be built"),
         ({"weights": "/etc/passwd"}, "weights cannot stand among its options"),
         ({"classes": 3}, "classes cannot stand among its options"),

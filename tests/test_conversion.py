@@ -68,7 +68,7 @@ def test_classes_and_preprocessing_go_into_every_file(tmp_path: Path) -> None:
     result = lenext.convert(tmp_path / "theirs.safetensors", golden["ours"], "lenext", tmp_path / "ours.safetensors")
     assert "taken are classes as of mobilenet_v3_small:torchvision-v1 and preprocessing as of" in result.presumed
     ours = lenext.load(tmp_path / "ours.safetensors")
-    assert ours.presumed == result.presumed  # no less a guess for having been written down
+    assert "presumed are its classes and preprocessing" in ours.presumed  # no less a guess for having been written
     assert ours.classes.ids is not None
     assert (ours.class_names[0], ours.classes.ids[0]) == ("tench", "n01440764")
     assert ours.preprocessing.form.crop_ratio == 224 / 256

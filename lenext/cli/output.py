@@ -18,6 +18,7 @@ T = TypeVar("T")
 STARTED = time.perf_counter()
 SCHEMA = 1
 WIDTH = 140  # of tables that go to a file or a pipe
+LONGEST = 2000  # characters of a message
 
 
 def elapsed() -> float:
@@ -33,11 +34,11 @@ def print_json(value: Any) -> None:
     print(to_json(rows, indent=2))
 
 
-def print_table(table: Table) -> None:
-    """Print a table, as wide as the terminal, or wide enough where there is none."""
+def print_table(table: Table, width: int = WIDTH) -> None:
+    """Print a table, as wide as the terminal, or as `width` where there is none."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    Console(width=None if sys.stdout.isatty() else width).print(table)
 
 
 def room() -> int:
@@ -71,8 +72,9 @@ def printable(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line on standard error."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """Print a line on standard error; what a file puts into it may be long."""
+    told = printable(text)
+    print(told if len(told) <= LONGEST else f"{told[:LONGEST]}...", file=sys.stderr, flush=True)
 
 
 def refuse_hostile(*weights: str | None) -> None:

@@ -39,8 +39,9 @@ def weights(
         top1, top5 = (f"{figure:.2f}" if figure is not None else "" for figure in (entry.top1, entry.top5))
         where = f"hub:{entry.hub}" if entry.hub else entry.url or "the file, known by its hash"
         table.add_row(entry.name, entry.classes, str(form["size"][0]), top1, top5, entry.licence or "", where)
-    print_table(table)
+    print_table(table, WIDE)
     print(f"{len(entries)} weights; what their publishers do not say is empty")
 
 
+WIDE = 220  # so that no address is broken
 RIGHT = ("pixels", "top-1 %", "top-5 %")

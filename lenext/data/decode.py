@@ -77,7 +77,10 @@ def decode(item: Item, form: ImageForm) -> NDArray[np.uint8]:
     image = open_image(item, form.channels)
     if not image.width * image.height:
         raise UnreadableImageError("an image without pixels")
-    pixels = np.asarray(fitted(image, form))
+    try:
+        pixels = np.asarray(fitted(image, form))
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise UnreadableImageError(f"too large at {form.size[0]}x{form.size[1]} pixels") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
 
 

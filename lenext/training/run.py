@@ -33,6 +33,7 @@ from lenext.evaluation.report import write_report
 from lenext.growing import How
 from lenext.models import ImageClassifier, lookup
 from lenext.progress import SILENT, Progress
+from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.loop import Epoch, fit
 from lenext.training.recipes import Recipe, make_recipe
 from lenext.training.run_folder import RunFolder
@@ -42,6 +43,7 @@ from lenext.weights.loading import answering
 
 JUDGING_BATCH = 256
 PARTS = 25  # of an epoch, for the curve of the training loss
+STATISTICS = 256  # images that folded norms get theirs from
 FEW = 30  # images to judge by
 SHOWN = 10  # skipped files that are told one by one
 
@@ -160,6 +162,8 @@ class _Run:
         )
         self.model, self.trained_on = self._model(start)
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if start is not None and has_folded_norms(self.model):
+            self._unfold()
         self.record = _record(settings, self.recipe, self.source, self.data, self.device)
         self.history: list[dict[str, Any]] = []  # of the epochs whose weights were written
         self.judgement: Judgement | None = None  # of the weights last written
@@ -178,6 +182,14 @@ class _Run:
         if start.presumed:
             self.progress.note(f"note: {start.presumed}")
         return start.model, np.union1d(digests, start.trained_on)
+
+    def _unfold(self) -> None:
+        """Give the norms of weights that were made for shipping the statistics of some of the images."""
+        count = min(STATISTICS, len(self.data.train.images))
+        chosen = np.random.default_rng(self.settings.seed).permutation(len(self.data.train.images))[:count]
+        some = Loader(self.data.train.take(chosen), self.data.preprocessing, batch_size=32, device=self.device)
+        unfold_norms(self.model, (batch.images for batch in some.in_order()))
+        self.progress.note(f"note: the weights came with folded norms, which got the statistics of {count} images")
 
     def execute(self) -> TrainResult:
         self._announce()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lenext.errors import UserError
 from lenext.files import exists, is_folder
+from lenext.registry import list_models
 from lenext.weights import hub_config
 from lenext.weights.catalog import CatalogEntry, catalog, find_published, is_tag, recognise
 from lenext.weights.classes import ClassList
@@ -58,6 +59,8 @@ def read_checkpoint(weights: str | Path) -> Checkpoint:
         UserError: nothing there, or nothing that is safe and whole.
         LenextError: a download failed.
     """
+    if not isinstance(weights, str | os.PathLike):
+        raise UserError(f"weights {str(weights)[:100]} cannot be: give a file, a run folder, hub:owner/name or a name")
     text = str(weights)
     if text.startswith("hub:"):
         known = next((entry for entry in catalog() if entry.hub and f"hub:{entry.hub}" == text), None)
@@ -148,6 +151,8 @@ def _of_model_file(path: Path) -> Checkpoint:
 
 def _nearby(path: Path) -> str:
     """Return what to do instead: a name like it in the folder, or the kinds of weights."""
+    if str(path) in list_models():
+        return f"{path} is an architecture, whose weights stand in --weights; `lenext weights {path}` lists some"
     if os.path.islink(path):  # noqa: PTH114  Path.is_symlink raises where no file can have the name
         return "the link leads nowhere; give the file itself"
     folder = path.parent

@@ -22,6 +22,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # what repositories call t
 CONFIG = "config.json"
 SHA256, SHA1 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 WHOLE, BEYOND_THE_END = 200, 416
+LARGEST_FILE = 16 << 30  # bytes of a download that nobody states
 LONGEST_REASON = 200  # characters
 TRIES, PAUSE = 4, 0.5  # how often a line that breaks without a byte is taken up again, and after how many seconds
 Verify = Callable[[Path], None]
@@ -197,7 +198,7 @@ def _go_on(url: str, partial: Path, size: int | None, headers: Mapping[str, str]
         while size is None or file.tell() < size:
             before = file.tell()
             try:
-                _receive(url, file, headers, bar)
+                _receive(url, file, headers, bar, size or LARGEST_FILE)
                 break
             except HfHubHTTPError:
                 raise
@@ -213,7 +214,7 @@ def _go_on(url: str, partial: Path, size: int | None, headers: Mapping[str, str]
                 time.sleep(PAUSE)
 
 
-def _receive(url: str, file: IO[bytes], headers: Mapping[str, str], bar: Any) -> None:
+def _receive(url: str, file: IO[bytes], headers: Mapping[str, str], bar: Any, most: int) -> None:
     """Write what comes from the end of `file` on."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]
@@ -231,6 +232,8 @@ def _receive(url: str, file: IO[bytes], headers: Mapping[str, str], bar: Any) ->
         for chunk in response.iter_bytes():
             file.write(chunk)
             bar.update(len(chunk))
+            if file.tell() > most:  # which the hash would find out after the disk was full
+                raise LenextError(f"the server sends more than the {most:,} bytes of {url}; nothing more is taken")
 
 
 @contextlib.contextmanager
@@ -253,6 +256,8 @@ def _explained(where: str) -> Iterator[None]:
         raise UserError(f"{where}: the repository has no such revision") from error
     except errors.HfHubHTTPError as error:
         raise _UnreachableError(one_line(error)[:LONGEST_REASON]) from error
+    except errors.HFValidationError as error:
+        raise UserError(f"{where}: the Hub has no such name; write hub:owner/name") from error
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         raise _UnreachableError(one_line(error)) from error
 

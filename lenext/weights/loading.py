@@ -10,7 +10,7 @@ from torch import Tensor
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
 
-SHOWN = 6
+SHOWN, LONGEST = 6, 100  # names in a message, and characters of one
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
@@ -89,4 +89,4 @@ def _form(tensor: Tensor) -> str:
 
 def _shortened(names: list[str]) -> str:
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return " ".join(names[:SHOWN]) + rest
+    return " ".join(name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names[:SHOWN]) + rest

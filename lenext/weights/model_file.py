@@ -21,13 +21,14 @@ from lenext.errors import UserError, one_line
 from lenext.files import parse_stamped, stamped, to_json, write_atomically
 from lenext.registry import COMMON
 from lenext.weights.classes import ClassList
-from lenext.weights.inspection import inspect
+from lenext.weights.inspection import LARGEST_HEADER, inspect
 
 NAME = "model.safetensors"
 KEY = "lenext"  # the metadata entry that carries our JSON
 DIGESTS = "lenext.trained_on"  # the tensor that carries the digests, as int64
 OWN_LAYOUT = "lenext"  # our own names of tensors; a file with another library's says which in its metadata
-LARGEST_RECORD = 64 << 20  # bytes of run.json
+LARGEST_RECORD = 4 << 20  # bytes of a run.json whose format is looked at; the model file has its own
+LARGEST_STATED = 4096  # pixels a side of the images that a file may say it is for
 REQUIRED = {
     "model": str,
     "classes": int,
@@ -73,9 +74,8 @@ def run_model_file(folder: Path) -> Path:
         hint = f"; for the weights alone, give {model}" if model.is_file() else ""
         raise UserError(f"{folder} is not a run folder: it has no run.json{hint}")
     try:
-        if record.stat().st_size > LARGEST_RECORD:
-            raise UserError(f"{record} is damaged: it has {record.stat().st_size:,} bytes")
-        parse_stamped(record.read_text(encoding="utf-8", errors="replace"), str(record))
+        if record.stat().st_size <= LARGEST_RECORD:  # a longer one lists many skipped files
+            parse_stamped(record.read_text(encoding="utf-8", errors="replace"), str(record))
     except OSError as error:
         raise UserError(f"cannot read {record}: {error.strerror}") from error
     if not (folder / NAME).is_file():
@@ -98,6 +98,10 @@ def write_model_file(
         ready = {DIGESTS: torch.from_numpy(digests.view(np.int64)), **ready}
     else:  # the tensors are all that another library looks for
         header[DIGESTS] = base64.b64encode(digests.tobytes()).decode()
+    if sum(map(len, header.values())) > LARGEST_HEADER:
+        raise UserError(
+            f"{path} cannot be written: what is known of its weights takes more than {LARGEST_HEADER:,} bytes"
+        )
     write_atomically(path, lambda beside: beside.write_bytes(save(ready, metadata=header)))
 
 
@@ -133,7 +137,9 @@ def _require_usable(path: Path, metadata: dict[str, Any]) -> None:
         unusable.append("class_ids")
     preprocessing = metadata["preprocessing"] if isinstance(metadata.get("preprocessing"), dict) else {}
     size = metadata.get("size")
-    if isinstance(size, list) and not (len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
+    if isinstance(size, list) and not (
+        len(size) == 2 and all(type(side) is int and 0 < side <= LARGEST_STATED for side in size)
+    ):
         unusable.append("size")
     made, taken = ("size", "channels"), ("size", "in_channels")
     if any(preprocessing.get(a) != metadata.get(b) for a, b in zip(made, taken, strict=True)):

@@ -18,6 +18,7 @@ from lenext.weights.hub_config import LISTS
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 COVERED = 0.875  # 224 of 256 pixels
 PRESUMED, UNNAMED = "presumed", "unnamed_classes"  # where a file's metadata keeps what was presumed when it was written
+LARGEST_VALUE, SMALLEST_STD = 1e3, 1e-5  # of means and deviations, where white is 1
 PHOTOGRAPH = 64  # pixels a side; smaller images are seen whole
 
 
@@ -34,6 +35,7 @@ class Known:
 def presume(checkpoint: Checkpoint, entry: Entry, library: str, spec: Spec) -> Known:
     """Return what the checkpoint says, and where it says nothing, what similar weights have."""
     metadata, words = checkpoint.metadata, list[str]()
+    stated = [what for what in ("classes", "preprocessing") if what in str(metadata.get(PRESUMED, ""))]
     similar = usual(entry.name, library, spec.classes)
     classes, unnamed = checkpoint.classes, metadata.get(UNNAMED) is True
     if classes is None or len(classes) != spec.classes:
@@ -56,17 +58,22 @@ def presume(checkpoint: Checkpoint, entry: Entry, library: str, spec: Spec) -> K
             "crop_ratio": COVERED if min(spec.size) >= PHOTOGRAPH else 1.0, "mean": list(MEAN), "std": list(STD),
         }  # fmt: skip
         words.append("mean and deviation of ImageNet")
-    said = f"{checkpoint.where} does not say what it is for: taken are " if words else str(metadata.get(PRESUMED, ""))
+    if stated and not words:
+        said = f"{checkpoint.where} was made of weights that did not say what they are for: presumed are its "
+        return Known(classes, preprocessing, said + " and ".join(stated), unnamed)
+    said = f"{checkpoint.where} says nothing usable of what it is for: taken are " if words else ""
     return Known(classes, preprocessing, said + " and ".join(words), unnamed)
 
 
 def fit_preprocessing(preprocessing: Mapping[str, Any], size: tuple[int, int], channels: int) -> dict[str, Any]:
     """Return the preprocessing for images of another size or number of channels; grey has the mean of the others."""
     fitted = {**preprocessing, "size": list(size), "channels": channels}
-    for key in ("mean", "std") if preprocessing.get("channels") != channels else ():
-        try:
-            values = [float(value) for value in preprocessing[key]]
-            fitted[key] = values if len(values) == channels else [sum(values) / len(values)] * channels
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise UserError(f"the preprocessing of the weights is damaged: it has no usable {key}") from error
+    for key, least in (("mean", -LARGEST_VALUE), ("std", SMALLEST_STD)):
+        values = preprocessing.get(key)
+        if not isinstance(values, list) or not values:
+            raise UserError(f"the preprocessing of the weights is damaged: it has no usable {key}")
+        if not all(type(value) in (int, float) and least <= value <= LARGEST_VALUE for value in values):
+            raise UserError(f"the preprocessing of the weights is damaged: {key} {str(values)[:100]} cannot be")
+        if len(values) != channels:
+            fitted[key] = [sum(values) / len(values)] * channels
     return fitted

@@ -110,7 +110,10 @@ def test_weights_come_with_their_classes_and_preprocessing(hub: HubServer, root:
 
 def test_without_settings_what_is_taken_is_said(hub: HubServer, tmp_path: Path) -> None:
     found = used("lenet5", "hub:lenext-tests/bare", url=hub.url, home=tmp_path / "home")
-    assert "hub:lenext-tests/bare does not say what it is for: taken are classes without names" in found["presumed"]
+    assert (
+        "hub:lenext-tests/bare says nothing usable of what it is for: taken are classes without names"
+        in found["presumed"]
+    )
 
 
 def test_weights_are_downloaded_once_and_used_without_the_hub(root: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from lenext.weights.inspection import inspect
 
 # What is well-formed and found out only by what it holds.
 UNDERSTOOD = {
+    "name_of_three_thousand_parts",
     *(
         "eight_gigabytes_of_nothing",
         "twenty_thousand_tensors",
