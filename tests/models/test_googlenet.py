@@ -200,7 +200,9 @@ def test_no_other_tensor_may_be_missing_and_none_may_be_too_much() -> None:
     with pytest.raises(lenext.UserError, match=r"\+stages\.1\.auxiliary\.1\.bias"):
         load_strictly(model, {**tensors, "stages.1.auxiliary.1.bias": torch.zeros(1)}, where="file")
     with pytest.raises(lenext.UserError, match=r"stages\.1\.auxiliary\.0\.classifier\.bias is 4, not 3"):
-        load_strictly(model, {**tensors, "stages.1.auxiliary.0.classifier.bias": torch.zeros(4)}, where="file")
+        load_strictly(
+            model, {**model.state_dict(), "stages.1.auxiliary.0.classifier.bias": torch.zeros(4)}, where="file"
+        )
 
 
 def test_a_run_keeps_no_auxiliary_classifier_and_another_starts_from_it(tmp_path: Path) -> None:
