@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -123,3 +124,31 @@ def test_what_train_has_arguments_for_is_no_option(tmp_path: Path) -> None:
     for key in ("classes", "in_channels", "size", "weights", "name"):
         with pytest.raises(lenext.UserError, match=f"{key} is no option of an architecture"):
             lenext.train("digits", "resnet18", options={key: 3}, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("weights", [b"", 123, True, {}, []])
+def test_weights_of_another_type_are_told(weights: Any) -> None:
+    with pytest.raises(lenext.UserError, match=r"^weights .* cannot be: give a file"):
+        lenext.create("lenet5", weights=weights)
+
+
+def test_an_architecture_is_no_weights_and_a_wrong_name_is_told_first(digits_run: Path) -> None:
+    with pytest.raises(lenext.UserError, match="mobilenet_v2 is an architecture, whose weights stand in --weights"):
+        lenext.load("mobilenet_v2")
+    with pytest.raises(lenext.UserError, match="no model is called 'lenet6'; did you mean lenet5"):
+        lenext.create("lenet6", weights=digits_run)
+
+
+def test_classes_may_be_a_whole_number_of_numpys_but_no_set() -> None:
+    assert lenext.create("lenet5", classes=np.int64(3))(torch.zeros(1, 1, 28, 28)).shape == (1, 3)
+    with pytest.raises(lenext.UserError, match="give a number, or a list of names that differ"):
+        lenext.create("lenet5", classes={"a", "b"})  # type: ignore[arg-type]
+
+
+def test_weights_for_more_classes_than_there_are_images_are_refused(tmp_path: Path) -> None:
+    tensors = dict(lenext.create("lenet5").state_dict())
+    tensors["head.classifier.weight"] = torch.zeros(200_000, 84)
+    tensors["head.classifier.bias"] = torch.zeros(200_000)
+    torch.save(tensors, tmp_path / "w.pth")
+    with pytest.raises(lenext.UserError, match="is refused: weights for 200,000 classes and 1 channels"):
+        lenext.create("lenet5", weights=tmp_path / "w.pth")

@@ -49,10 +49,17 @@ def fetch_repository(location: str, *, pinned: bool = False) -> Fetched:
         UserError: no such repository, revision or weights, or neither a network nor a cached copy.
         LenextError: the download broke off, or what came is not what the Hub stated, now or at the first download.
     """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HFValidationError
+
     found = REPOSITORY.fullmatch(location)
     if found is None:
         raise UserError(f"{location!r} names no repository of the Hub; write hub:owner/name or hub:owner/name@REVISION")
     name, revision = found["name"], found["revision"] or "main"
+    try:
+        hf_hub_url(name, CONFIG)
+    except HFValidationError as error:
+        raise UserError(f"{location} cannot be the name of a repository: {one_line(error)}") from error
     try:
         config = _fetch(name, revision, CONFIG)
     except _UnreachableError:  # the weights may be in the cache without it
@@ -256,8 +263,6 @@ def _explained(where: str) -> Iterator[None]:
         raise UserError(f"{where}: the repository has no such revision") from error
     except errors.HfHubHTTPError as error:
         raise _UnreachableError(one_line(error)[:LONGEST_REASON]) from error
-    except errors.HFValidationError as error:
-        raise UserError(f"{where}: the Hub has no such name; write hub:owner/name") from error
     except (HTTPError, errors.OfflineModeIsEnabled) as error:
         raise _UnreachableError(one_line(error)) from error
 

@@ -206,6 +206,7 @@ def test_a_cached_file_that_has_changed_is_told(hub: HubServer, tmp_path: Path) 
         ("hub:tiny", "'hub:tiny' names no repository of the Hub; write hub:owner/name"),
         ("hub:../../etc/passwd", "names no repository"),
         ("hub:", "names no repository"),
+        ("hub:a/b--c", "hub:a/b--c cannot be the name of a repository"),
         ("hub:lenext-tests/evil", "names os.system, and loading that could run code"),
     ],
 )

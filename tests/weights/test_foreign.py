@@ -321,3 +321,23 @@ def test_a_part_of_an_auxiliary_classifier_is_not_enough(tmp_path: Path, part: s
     save_file(theirs, tmp_path / "w.safetensors")
     with pytest.raises(lenext.UserError, match=rf"-{re.escape(part)}"):
         lenext.create("inception_v3", weights=tmp_path / "w.safetensors")
+
+
+def test_what_training_programs_put_around_weights_is_taken_off(tmp_path: Path) -> None:
+    model = lenext.create("resnet20_cifar")
+    theirs = layout_of(model, "pytorch_resnet_cifar10").write(model)
+    averaged = {"n_averaged": torch.tensor(3), **{f"module.{name}": tensor for name, tensor in theirs.items()}}
+    stored: list[dict[str, object]] = [
+        {"state_dict": {f"module.model.{name}": tensor for name, tensor in theirs.items()}, "epoch": 3},
+        {"net": {"state_dict": {f"backbone.{name}": tensor for name, tensor in theirs.items()}}},
+        {"model_ema": averaged},
+        {"model": theirs, "model_ema": {"conv1.weight": torch.zeros(1)}, "optimizer": {"state": {0: {"step": 1.0}}}},
+        {name: tensor.half().float().half() for name, tensor in theirs.items()},
+    ]
+    for number, checkpoint in enumerate(stored):
+        torch.save(checkpoint, tmp_path / f"{number}.pth")
+        loaded = lenext.create("resnet20_cifar", weights=tmp_path / f"{number}.pth")
+        for name, tensor in weights(loaded).items():
+            expected = model.state_dict()[name]
+            torch.testing.assert_close(tensor, expected, rtol=1e-3, atol=1e-3)
+            assert tensor.dtype == expected.dtype

@@ -83,6 +83,13 @@ def test_a_run_and_a_file_of_format_1_are_still_read(target: Path) -> None:
         (lambda m: resized(m, [0, 28]), "no usable size"),
         (lambda m: {**m, "class_ids": ["n01440764"]}, "no usable class_ids"),
         (lambda m: {**m, "class_names": list(range(10))}, "no usable class_names"),
+        (lambda m: resized(m, [16384, 16384]), "no usable size"),
+        (
+            lambda m: {**m, "preprocessing": {**m["preprocessing"], "mean": [10**400]}},
+            r"damaged: mean \[1000.* cannot be",
+        ),
+        (lambda m: {**m, "preprocessing": {**m["preprocessing"], "std": [True]}}, r"damaged: std \[True\] cannot be"),
+        (lambda m: {**m, "preprocessing": {**m["preprocessing"], "std": [0.0]}}, r"damaged: std \[0.0\] cannot be"),
         (lambda m: {**m, "layout": "torchvision"}, "the layout 'torchvision', which lenet5 has not; it has lenext"),
         (lambda m: {**m, "options": {"wings": 2}}, "has no option 'wings'"),
         (lambda m: {**m, "preprocessing": {}}, "no usable preprocessing"),
