@@ -18,7 +18,7 @@ from lenext.models import ImageClassifier, lookup
 from lenext.models.skeleton import Skeleton
 from lenext.weights.classes import ClassList
 from lenext.weights.foreign import find_layout
-from lenext.weights.model_file import OWN_LAYOUT, write_model_file
+from lenext.weights.model_file import OWN_LAYOUT, model_metadata, write_model_file
 from lenext.weights.presumption import PRESUMED, UNNAMED
 
 SUFFIX = ".safetensors"
@@ -109,19 +109,13 @@ def metadata_of(found: Pretrained, layout: str = OWN_LAYOUT) -> dict[str, Any]:
     """Return what a model file says of weights that were read."""
     spec = found.model.spec
     assert spec is not None
-    metadata: dict[str, Any] = {
-        "model": spec.name,
-        "classes": spec.classes,
-        "in_channels": spec.in_channels,
-        "size": list(spec.size),
-        "options": spec.options,
-        "class_names": list(found.classes.names),
-        "preprocessing": dict(found.preprocessing),
-        "figures": found.metadata.get("figures", {}),
-        "trained_on": found.metadata.get("trained_on", {}),
-    }
-    if found.classes.ids:
-        metadata["class_ids"] = list(found.classes.ids)
+    metadata = model_metadata(
+        spec,
+        found.classes,
+        dict(found.preprocessing),
+        figures=found.metadata.get("figures", {}),
+        trained_on=found.metadata.get("trained_on", {}),
+    )
     if layout != OWN_LAYOUT:
         metadata["layout"] = layout
     if found.presumed:

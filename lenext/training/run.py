@@ -40,6 +40,7 @@ from lenext.training.run_folder import RunFolder
 from lenext.training.settings import Settings
 from lenext.weights.classes import ClassList
 from lenext.weights.loading import answering
+from lenext.weights.model_file import model_metadata
 
 JUDGING_BATCH = 256
 PARTS = 25  # of an epoch, for the curve of the training loss
@@ -150,8 +151,7 @@ class _Run:
         start = settings.start(source.class_names)
         # What the classes are called, and what else the file says of where its weights are from.
         self.classes = start.classes.called(source.class_names) if start else ClassList(source.class_names)
-        self.kept = {"class_ids": list(self.classes.ids)} if self.classes.ids else {}
-        self.kept |= origin_of(start) if start else {}
+        self.origin = origin_of(start) if start else {}
         stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
         self.data = read_training_data(self.source, settings.form(), stored, progress)
         self.recipe = make_recipe(
@@ -235,16 +235,14 @@ class _Run:
         self.folder.write_model(
             answering(self.model, self.model.state_dict()),
             {
-                "model": spec.name,
-                "classes": spec.classes,
-                "in_channels": spec.in_channels,
-                "size": list(spec.size),
-                "options": spec.options,
-                "class_names": list(self.classes.names),
-                "preprocessing": data.preprocessing.to_json(),
-                "figures": figures,
-                "trained_on": {"location": self.source.location},
-                **self.kept,
+                **model_metadata(
+                    spec,
+                    self.classes,
+                    data.preprocessing.to_json(),
+                    figures=figures,
+                    trained_on={"location": self.source.location},
+                ),
+                **self.origin,
             },
             self.trained_on,
         )

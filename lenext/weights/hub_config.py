@@ -11,8 +11,8 @@ from typing import Any
 from lenext.errors import UserError, one_line
 from lenext.registry import list_models
 from lenext.weights.classes import WORDNET_ID, ClassList, class_list, wordnet_names
+from lenext.weights.model_file import LARGEST_STATED
 
-LARGEST_SIDE = 16_384  # pixels
 LARGEST = 16 << 20  # bytes; with names and descriptions of 20,000 classes it has three
 # The list of classes that published weights with so many logits have, in timm as in torchvision.
 LISTS = {1000: "imagenet-1k", 11221: "imagenet-21k-miil", 11821: "imagenet-12k", 21841: "imagenet-22k"}
@@ -73,7 +73,7 @@ def preprocessing(config: Mapping[str, Any]) -> dict[str, Any] | None:
         resized = math.floor(min(height, width) / float(config.get("crop_pct", 0.875)))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-    sides = all(type(side) is int and 0 < side <= LARGEST_SIDE for side in (height, width))
+    sides = all(type(side) is int and 0 < side <= LARGEST_STATED for side in (height, width))
     numbers = len(mean) == len(std) == channels and all(map(math.isfinite, (*mean, *std))) and min(std) > 0
     known = interpolation in INTERPOLATIONS and resized >= min(height, width)
     if not (sides and numbers and known) or (fit == "squash" and resized > min(height, width)):

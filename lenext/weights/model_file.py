@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lenext.errors import UserError, one_line
 from lenext.files import parse_stamped, stamped, to_json, write_atomically
+from lenext.models.base import Spec
 from lenext.registry import COMMON
 from lenext.weights.classes import ClassList
 from lenext.weights.inspection import LARGEST_HEADER, inspect
@@ -81,6 +82,29 @@ def run_model_file(folder: Path) -> Path:
     if not (folder / NAME).is_file():
         raise UserError(f"{folder} has no {NAME}: no epoch of its training was finished; train again")
     return folder / NAME
+
+
+def model_metadata(
+    spec: Spec,
+    classes: ClassList,
+    preprocessing: dict[str, Any],
+    *,
+    figures: dict[str, Any],
+    trained_on: dict[str, Any],
+) -> dict[str, Any]:
+    """Return what every model file says: how to build the network, its classes and preprocessing, how well it does."""
+    return {
+        "model": spec.name,
+        "classes": spec.classes,
+        "in_channels": spec.in_channels,
+        "size": list(spec.size),
+        "options": spec.options,
+        "class_names": list(classes.names),
+        **({"class_ids": list(classes.ids)} if classes.ids else {}),
+        "preprocessing": preprocessing,
+        "figures": figures,
+        "trained_on": trained_on,
+    }
 
 
 def write_model_file(
