@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from lenext.cli.augment import augment
 from lenext.cli.compare import compare
 from lenext.cli.convert import convert
 from lenext.cli.describe import describe
@@ -22,6 +23,7 @@ from lenext.cli.help import load_renderer
 from lenext.cli.models import models
 from lenext.cli.output import say
 from lenext.cli.predict import predict
+from lenext.cli.recipes import recipes
 from lenext.cli.train import train
 from lenext.cli.weights import weights
 from lenext.errors import LenextError, Terminated, one_line
@@ -29,7 +31,7 @@ from lenext.errors import LenextError, Terminated, one_line
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (models, describe, compare, weights, train, evaluate, predict, convert, doctor):
+for command in (models, describe, compare, weights, recipes, augment, train, evaluate, predict, convert, doctor):
     app.command()(command)
 
 

@@ -45,7 +45,7 @@ def train(
     ] = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
-    recipe: Annotated[str, typer.Option(help="How to train: default or sgd.")] = "default",
+    recipe: Annotated[str, typer.Option(help="How to train; `lenext recipes` lists them.")] = "default",
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
     ] = None,
@@ -55,6 +55,12 @@ def train(
         Literal["paper", "identity"] | None,
         typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="How long it all may take, in place of epochs.")] = None,
+    loading: Annotated[
+        Literal["auto", "memory", "cache", "workers"],
+        typer.Option(help="Where decoded images are kept: in memory, on disk for later runs too, or nowhere."),
+    ] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Processes that decode, with --loading workers.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
@@ -69,25 +75,11 @@ def train(
         from lenext.training.run import train as run
 
     result = run(
-        data,
-        model,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        size=parse_size(size),
-        fit=fit,
-        channels=channels,
-        seed=seed,
-        recipe=recipe,
-        overrides=parse_pairs("--set", overrides),
-        options=parse_options(options),
-        weights=weights,
-        grow=grow,
-        device=device,
-        threads=threads,
-        out=out,
-        progress=TerminalProgress(),
-    )
+        data, model, epochs=epochs, batch_size=batch_size, lr=lr, size=parse_size(size), fit=fit, channels=channels,
+        seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),
+        weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
+        out=out, progress=TerminalProgress(),
+    )  # fmt: skip
     result = replace(result, seconds=elapsed())
     if json:
         print_json(asdict(result))

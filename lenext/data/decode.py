@@ -10,6 +10,7 @@ import io
 import re
 import stat
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Fit = Literal["crop", "pad", "squash"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "squash")
+LONGEST = 2.0  # times its shorter side that an image keeps where nothing is cut
 
 # The formats that are tried, whatever a file is called. Pillow knows more, some of which start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA", "PCX")
@@ -36,7 +38,8 @@ SUFFIXES = frozenset(
 )
 RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
-ORIENTATION = 0x0112  # the EXIF tag
+ORIENTATION, SIDEWAYS = 0x0112, 5  # the EXIF tag, and the first of its values that exchange height and width
+OVERSIZED = 4  # times the size wanted; decoding at half the scale leaves resizing two pixels for each of its own
 HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)  # how a HEIC file starts
 SLIVER = 16  # how many times longer than the cut an image may grow before it is cut
 
@@ -58,12 +61,13 @@ class ImageForm:
     """What every image is brought to: how large, in how many channels, and how its shape is met.
 
     `size` is (height, width) in pixels; `channels` 1 or 3, or None where grey images stay grey and colour ones
-    in colour; `crop_ratio` is the share of the covering image's side that `fit="crop"` keeps.
+    in colour; `crop_ratio` is the share of the covering image's side that `fit="crop"` keeps. With `fit="whole"`,
+    which is for images that are yet to be cut, the size is covered by all of the image.
     """
 
     size: tuple[int, int]
     channels: int | None = None
-    fit: Fit = "crop"
+    fit: Fit | Literal["whole"] = "crop"
     crop_ratio: float = 1.0
     interpolation: str = "bilinear"
 
@@ -84,6 +88,40 @@ def decode(item: Item, form: ImageForm) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
 
 
+def decode_window(
+    item: Item, form: ImageForm, choose: Callable[[tuple[int, int]], tuple[int, int, int, int]]
+) -> NDArray[np.uint8]:
+    """Return a window of the image as uint8 (H, W, C) of the form's size.
+
+    `choose` is given the height and width of the upright image and returns top, left, height and width. A JPEG whose
+    window is at least `OVERSIZED` times the form's size is decoded at half, a quarter or an eighth of its scale.
+
+    Raises:
+        UnreadableImageError: empty, truncated, or no image.
+    """
+    data = file_content(item)
+    try:
+        image = _unread(data)
+        turned = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+        across, down = (image.height, image.width) if turned else image.size
+        top, left, height, width = choose((down, across))
+        reduction = _reduction(min(height / form.size[0], width / form.size[1]))
+        if reduction > 1:
+            image.draft(None, (-(-image.width // reduction), -(-image.height // reduction)))
+        image = _finished(image, form.channels)
+    except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
+        raise UnreadableImageError(_reason(error, data)) from error
+    x, y = image.width / across, image.height / down
+    box = (round(left * x), round(top * y), max(1, round((left + width) * x)), max(1, round((top + height) * y)))
+    pixels = np.asarray(_resized(image.crop(box), (form.size[1], form.size[0]), RESAMPLING[form.interpolation]))
+    return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
+
+
+def _reduction(oversize: float) -> int:
+    """Return by how much a JPEG may be reduced in decoding, so that half of what resizing needs to see stays."""
+    return next((factor for factor in (8, 4, 2) if oversize >= factor * OVERSIZED / 2), 1)
+
+
 def open_image(item: Item, channels: int | None = None) -> Image.Image:
     """Return the image upright, of mode L (1 channel) or RGB (3); None keeps grey images grey.
 
@@ -92,17 +130,24 @@ def open_image(item: Item, channels: int | None = None) -> Image.Image:
     """
     data = file_content(item)
     try:
-        if isinstance(data, Image.Image):
-            image = data
-        elif isinstance(data, np.ndarray):
-            image = Image.fromarray(data[..., 0] if data.shape[2:] == (1,) else data)
-        else:
-            image = Image.open(io.BytesIO(data), formats=_formats())
-        if image.getexif().get(ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)
-        return _grey_or_rgb(image, channels)
+        return _finished(_unread(data), channels)
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
         raise UnreadableImageError(_reason(error, data)) from error
+
+
+def _unread(data: bytes | NDArray[np.uint8] | Image.Image) -> Image.Image:
+    """Return the image whose header alone was read."""
+    if isinstance(data, Image.Image):
+        return data
+    if isinstance(data, np.ndarray):
+        return Image.fromarray(data[..., 0] if data.shape[2:] == (1,) else data)
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+def _finished(image: Image.Image, channels: int | None) -> Image.Image:
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return _grey_or_rgb(image, channels)
 
 
 def file_content(item: Item) -> bytes | NDArray[np.uint8] | Image.Image:
@@ -128,10 +173,13 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
     """Return the image at the form's size.
 
     `crop` scales until the shorter side covers size / crop_ratio and cuts the middle out; `pad` scales until
-    the whole image is inside and fills up with black; `squash` changes the aspect ratio.
+    the whole image is inside and fills up with black; `squash` changes the aspect ratio; `whole` makes an image no
+    larger than covers the size, and cuts its longer side to twice the shorter one.
     """
     height, width = form.size
     resample = RESAMPLING[form.interpolation]
+    if form.fit == "whole":
+        return _covering(image, form.size, resample)
     if form.fit == "squash":
         return _resized(image, (width, height), resample)
     if form.fit == "pad":
@@ -153,6 +201,16 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
     if image.size == (width, height):
         return image
     return image.crop((left, top, left + width, top + height))
+
+
+def _covering(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    most = int(LONGEST * min(image.size))
+    width, height = min(image.width, most), min(image.height, most)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    if (width, height) != image.size:
+        image = image.crop((left, top, left + width, top + height))
+    scale = min(1.0, max(size[0] / height, size[1] / width))
+    return _resized(image, (max(1, round(width * scale)), max(1, round(height * scale))), resample)
 
 
 def _resized(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:

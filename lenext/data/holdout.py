@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from lenext.data.source import Item
 
-HELD_OUT_SHARE = 0.2
+HELD_OUT_SHARE, WATCHED_SHARE = 0.2, 0.1
 
 
 def digest(item: Item) -> int:
@@ -24,13 +24,15 @@ def digest(item: Item) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
 
-def held_out_mask(digests: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which images are held out: a fifth of them, by digest.
+def held_out_mask(
+    digests: NDArray[np.uint64], labels: NDArray[np.int64], share: float = HELD_OUT_SHARE
+) -> NDArray[np.bool_]:
+    """Return which images are held out: a fifth of them or another share, by digest.
 
     Images of equal bytes fall on one side. A class that would have none held out gives its smallest digest, and
     one that would keep none for training keeps its largest; a class with one distinct image keeps it.
     """
-    held = {int(d) for d in digests[digests < np.uint64(HELD_OUT_SHARE * 2**64)]}
+    held = {int(d) for d in digests[digests < np.uint64(share * 2**64)]}
     of_class: dict[int, set[int]] = defaultdict(set)
     for value, label in zip(digests.tolist(), labels.tolist(), strict=True):
         of_class[label].add(value)
@@ -39,3 +41,8 @@ def held_out_mask(digests: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDA
     held |= {min(values) for values in of_class.values() if len(values) > 1 and not values & held}
     held -= {max(values) for values in of_class.values() if values <= held}
     return np.array([value in held for value in digests.tolist()], bool)
+
+
+def watched_mask(digests: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which training images early stopping goes by: a tenth of them, by another number that the digest gives."""
+    return held_out_mask(digests * np.uint64(0x9E3779B97F4A7C15), labels, WATCHED_SHARE)

@@ -16,8 +16,9 @@ def open_source(location: str | Path) -> Source:
         source = open_source("photos/")
         source.class_names, source.splits["train"].labels
 
-    `location` is `digits`, `hub:owner/name`, a folder of class folders (with or without `train`, `val` and
-    `test`), a folder in the Hub's parquet layout, or a CSV or parquet table of path, label and split.
+    `location` is `digits`, `hub:owner/name`, `shards:` and a pattern of WebDataset shards, a folder of class folders
+    (with or without `train`, `val` and `test`), a folder in the Hub's parquet layout, or a CSV or parquet table of
+    path, label and split.
 
     Raises:
         UserError: nothing there, or no labelled images in it.
@@ -33,6 +34,10 @@ def open_source(location: str | Path) -> Source:
         from lenext.data.hub import open_hub
 
         return open_hub(text)
+    if text.startswith("shards:"):
+        from lenext.data.shards import open_shards
+
+        return open_shards(text)
     path = _without_tilde(Path(location))
     if not text or not exists(path):
         raise UserError(f"there is no data at {text!r}; {_nearby(path)}")

@@ -32,8 +32,11 @@ class Preprocessing:
         """uint8 (N, H, W, C) -> float32 (N, C, H, W) in channels-last memory, less `mean`, over `std`."""
         import torch
 
-        mean, std = _grey_levels(self.mean, self.std, pixels.device)
-        return torch.sub(pixels, mean).div_(std).permute(0, 3, 1, 2)  # the difference is float32 at once
+        n, height, width, channels = pixels.shape
+        mean, std = _grey_levels(self.mean, self.std, width, pixels.device)
+        rows = torch.empty((n, height, width * channels), device=pixels.device)  # whole rows, for speed
+        rows.copy_(pixels.reshape(n, height, -1), non_blocking=True).sub_(mean).div_(std)
+        return rows.view(n, height, width, channels).permute(0, 3, 1, 2)
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields in one object of JSON values."""
@@ -72,8 +75,11 @@ class Preprocessing:
 
 
 @functools.cache  # made anew for every batch, they would cost a small network a tenth of its time
-def _grey_levels(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation as tensors of pixels from 0 to 255."""
+def _grey_levels(
+    mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of pixels from 0 to 255, for every value of a row of pixels, (width * C,)."""
     import torch
 
-    return torch.tensor(mean, device=device) * 255, torch.tensor(std, device=device) * 255
+    levels = torch.tensor([mean, std], device=device).repeat(1, width) * 255
+    return levels[0], levels[1]

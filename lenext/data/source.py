@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,23 @@ class Split:
 
     def take(self, indices: NDArray[np.int64]) -> Split:
         """Return the images at `indices`, in that order."""
-        order = indices.tolist()
-        return Split([self.items[i] for i in order], self.labels[indices], [self.names[i] for i in order])
+        return Split(_taken(self.items, indices), self.labels[indices], _taken(self.names, indices))
+
+    def readable(self, reasons: Sequence[str]) -> tuple[Split, list[tuple[str, str]]]:
+        """Return the images without a reason why they cannot be read, and the names of the others with it."""
+        skipped = [(self.names[i], reason) for i, reason in enumerate(reasons) if reason]
+        if not skipped:
+            return self, []
+        return self.take(np.flatnonzero([not reason for reason in reasons])), skipped
+
+
+def _taken(values: Any, indices: NDArray[np.int64]) -> Any:
+    """Return the values at `indices`; those of a source that reads when it is asked to stay unread."""
+    if isinstance(values, np.ndarray):
+        return values[indices]
+    if hasattr(values, "take"):
+        return values.take(indices)
+    return [values[i] for i in indices.tolist()]
 
 
 @dataclass(frozen=True)

@@ -7,85 +7,163 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from lenext.data.loader import Loader
+from lenext.data.loader import Batch, Loader
+from lenext.data.training_loader import TrainingLoader
 from lenext.errors import LenextError, UserError
 from lenext.evaluation.judge import Judgement, judge
 from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
-from lenext.training.optimiser import make_optimiser, make_schedule
-from lenext.training.recipes import Recipe
-
-AUXILIARY_WEIGHT = 0.3  # Szegedy et al. 2014, https://arxiv.org/abs/1409.4842
+from lenext.training.arithmetic import Arithmetic, Forward
+from lenext.training.average import Average
+from lenext.training.criterion import Criterion
+from lenext.training.levenberg_marquardt import IMAGES, DiagonalLevenbergMarquardt
+from lenext.training.optimiser import make_optimiser
+from lenext.training.pace import FIRST_PLAN, Pace
+from lenext.training.recipes.recipe import Recipe
+from lenext.training.schedule import rate_share
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training images brought; `steps` counts from the start of training.
+    """What one pass over the training images brought; `steps` and `images` count from the start of training.
 
-    `began` and `ended` are the instants, on the performance counter, of its first and last step.
-    `losses` are the training loss of every step; `held_out` is the model's answer to the images it does not train
-    on, with the weights it has now.
+    `began` and `ended` are the instants, on the performance counter, of its first and last step, of which `waited`
+    seconds went by waiting for images. `losses` are the training loss of every step; `held_out` is the answer of
+    `model` to the images it does not train on, with the weights it has now, or their average. `watched` is its answer
+    to the images that early stopping goes by, and `best` whether no earlier epoch did better on them.
     """
 
     number: int
     steps: int
+    images: int
     lr: float
     losses: list[float]
     began: float
     ended: float
+    waited: float
     held_out: Judgement
+    watched: Judgement | None
+    best: bool
+    model: ImageClassifier
 
 
 def fit(
     model: ImageClassifier,
-    train: Loader,
+    train: TrainingLoader,
     held_out: Loader,
     recipe: Recipe,
     *,
     seed: int,
+    criterion: Criterion | None = None,
+    arithmetic: Arithmetic | None = None,
+    pace: Pace | None = None,
+    stopping: Loader | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[Epoch]:
     """Train the model in place and yield after every epoch.
+
+    `stopping` holds the images that early stopping goes by.
 
     Raises:
         LenextError: the loss is no longer a finite number; the message names step and learning rate.
         UserError: batches of one image, of which batch normalisation cannot take a variance.
     """
-    optimiser = make_optimiser(model, recipe)
-    schedule = make_schedule(optimiser, recipe, recipe.epochs * train.steps)
-    step = 0
-    for number in range(1, recipe.epochs + 1):
+    criterion = criterion or Criterion(recipe, train.class_counts, train.device)
+    pace = pace or Pace(recipe.epochs * train.steps, train.steps)
+    work = _Work(model, recipe, criterion, arithmetic or Arithmetic())
+    number = images = since = 0
+    best = math.inf
+    while not pace.finished and not 0 < recipe.early_stopping <= since:
+        number += 1
         model.train()
-        began, losses = time.perf_counter(), []
+        if isinstance(work.optimiser, DiagonalLevenbergMarquardt):
+            work.optimiser.measure(model, criterion, _one_by_one(train, seed, number), seed=(seed, number))
+        began, waited, losses = time.perf_counter(), train.waited, list[float]()
         batches = train.shuffled(seed=seed, epoch=number)
-        for batch in progress.track(batches, f"epoch {number} of {recipe.epochs}", len(train), len):
-            logits, auxiliary = _answers(model, batch.images)
-            loss = cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
-            for extra in auxiliary:
-                loss = loss + AUXILIARY_WEIGHT * cross_entropy(
-                    extra, batch.labels, label_smoothing=recipe.label_smoothing
-                )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            lr, value = float(schedule.get_last_lr()[0]), loss.item()
-            step += 1
-            if not math.isfinite(value):
-                raise LenextError(
-                    f"the loss is {value} at step {step}, learning rate {lr:.3g}; try --lr {recipe.lr / 10:.1g}"
-                )
-            optimiser.step()
-            schedule.step()
-            losses.append(value)
+        for batch in progress.track(batches, _title(number, pace), len(train), len):
+            lr = recipe.lr * rate_share(recipe, pace.done, pace.steps)
+            losses.append(work.step(batch, lr, pace.step + 1))
+            images += len(batch)
+            pace.advance()
+            if pace.step == FIRST_PLAN:
+                pace.plan((time.perf_counter() - began) / FIRST_PLAN, train.batch_size)
+            if pace.step >= pace.steps:
+                break
         ended = time.perf_counter()
-        yield Epoch(number, step, lr, losses, began, ended, judge(model, held_out))
+        judged = work.average.model if work.average else model
+        since += 1
+        watched = judge(judged, stopping) if stopping else None
+        if watched is None or watched.loss < best:
+            best, since = watched.loss if watched else best, 0
+        yield Epoch(
+            number, pace.step, images, lr, losses, began, ended, train.waited - waited, judge(judged, held_out),
+            watched, not since, judged,
+        )  # fmt: skip
+        pace.after = time.perf_counter() - ended
+        pace.plan((ended - began) / len(losses), train.batch_size)
 
 
-def _answers(model: ImageClassifier, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+class _Work:
+    """What a step needs: the model, the optimiser, the loss, the arithmetic, and the average of the weights."""
+
+    def __init__(self, model: ImageClassifier, recipe: Recipe, criterion: Criterion, arithmetic: Arithmetic) -> None:
+        self.model, self.recipe, self.criterion, self.arithmetic = model, recipe, criterion, arithmetic
+        self.forward = arithmetic.prepare(model)
+        self.optimiser = make_optimiser(model, recipe)
+        self.average = Average(model, recipe.ema) if recipe.ema else None
+
+    def step(self, batch: Batch, lr: float, number: int) -> float:
+        """Change the weights by a batch, and return its loss."""
+        recipe, loss = self.recipe, 0.0
+        targets = self.criterion.targets(batch.labels, batch.shares)
+        for images, wanted in zip(
+            batch.images.tensor_split(recipe.accumulate), targets.tensor_split(recipe.accumulate), strict=True
+        ):
+            with self.arithmetic.cast(images.device):
+                logits, auxiliary = _answers(self.forward, self.arithmetic.order(images))
+            part = self.criterion(logits.float(), wanted)
+            for extra in auxiliary:
+                part = part + recipe.auxiliary * self.criterion(extra.float(), wanted)
+            share = len(images) / len(batch)
+            (share * part).backward()  # type: ignore[no-untyped-call]
+            loss += share * part.item()
+        if not math.isfinite(loss):
+            raise LenextError(
+                f"the loss is {loss} at step {number}, learning rate {lr:.3g}; try --lr {recipe.lr / 10:.1g}"
+            )
+        if recipe.clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        if self.average:
+            self.average.update(self.model)
+        return loss
+
+
+def _title(number: int, pace: Pace) -> str:
+    if pace.deadline is not None and pace.step < FIRST_PLAN:
+        return f"epoch {number}"
+    return f"epoch {number} of {'about ' if pace.deadline is not None else ''}{pace.epochs}"
+
+
+def _one_by_one(train: TrainingLoader, seed: int, number: int) -> Iterator[Tensor]:
+    """Yield the first images of the epoch, each (1, C, H, W)."""
+    left = IMAGES
+    for batch in train.shuffled(seed=seed, epoch=number):
+        yield from batch.images[:left].tensor_split(min(left, len(batch)))
+        left -= min(left, len(batch))
+        if not left:
+            return
+
+
+def _answers(forward: Forward, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     try:
-        return model.forward_train(images)
+        return forward(images)
     except ValueError as error:
         if len(images) > 1 or "more than 1 value per channel" not in str(error):
             raise

@@ -1,16 +1,14 @@
-"""The optimiser and the schedule of a recipe, from torch."""
+"""The optimiser of a recipe: torch's own, and that of LeCun et al. 1998."""
 
 from __future__ import annotations
 
-import math
-
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
-from lenext.training.recipes import Recipe
+from lenext.training.levenberg_marquardt import DiagonalLevenbergMarquardt
+from lenext.training.recipes.recipe import Recipe
 
-SHORTEST_CYCLE = 10  # steps; torch's cycle divides by zero below four, and a cosine does as well for so few
+SQUARES = 0.9  # the share that RMSprop's mean of squares keeps, in the papers that use it
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimizer:
@@ -20,21 +18,12 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimizer:
         {"params": [p for p in trainable if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "adamw":
         return AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
-    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-
-
-def make_schedule(optimiser: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
-    """Return the schedule over `steps` steps: from a rise to `recipe.lr` down to nearly nothing."""
-    if recipe.schedule == "onecycle" and steps >= SHORTEST_CYCLE:
-        warmup = max(recipe.warmup, 2 / steps)
-        return OneCycleLR(optimiser, recipe.lr, total_steps=steps, pct_start=warmup, cycle_momentum=False)
-    rise = round(recipe.warmup * steps)
-
-    def share(step: int) -> float:
-        if step < rise:
-            return (step + 1) / (rise + 1)
-        return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
-
-    return LambdaLR(optimiser, share)
+    if recipe.optimizer == "rmsprop":
+        return RMSprop(groups, lr=recipe.lr, alpha=SQUARES, eps=recipe.eps, momentum=recipe.momentum, foreach=True)
+    if recipe.optimizer == "sdlm":
+        return DiagonalLevenbergMarquardt(groups, lr=recipe.lr, damping=recipe.eps)
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, foreach=True)

@@ -11,13 +11,15 @@ from typing import Any
 from lenext.building import as_size, check_size
 from lenext.creation import Pretrained, create, pretrained
 from lenext.data.decode import FITS, Fit, ImageForm
+from lenext.data.reading import LOADINGS, Loading
 from lenext.errors import UserError
 from lenext.growing import How, grow, require_how
 from lenext.models import lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
-from lenext.training.recipes import make_recipe
+from lenext.training.recipes import Situation, make_recipe
 
+MOST_WORKERS = 256
 SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an option of their own
 
 
@@ -39,6 +41,9 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
     grow: How | None = None
+    minutes: float | None = None
+    loading: Loading = "auto"
+    workers: int | None = None
     device: str = "auto"
     threads: int | None = None
 
@@ -57,7 +62,15 @@ class Settings:
             require_how(self.grow)
             if self.weights is None:
                 raise UserError(f"nothing to grow {self.model} from; give --weights, the run of a shallower model")
-        make_recipe(self.recipe, 1, self.overrides)
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise UserError(f"minutes {self.minutes} cannot be; give more than 0")
+        if self.minutes is not None and "epochs" in self.overrides:
+            raise UserError("both minutes and epochs are given; give one of them")
+        if self.loading not in LOADINGS:
+            raise UserError(f"loading {self.loading!r} cannot be; give {', '.join(LOADINGS)}")
+        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
+            raise UserError(f"workers {self.workers} cannot be; give 0 to {MOST_WORKERS}")
+        make_recipe(self.recipe, self.situation(1), self.overrides)
         for key in COMMON & self.options.keys():
             raise UserError(f"{key} is no option of an architecture; train has an argument of its own for it, or none")
         for key, value in self.options.items():
@@ -73,10 +86,22 @@ class Settings:
         size = as_size(self.size if self.size is not None else lookup(self.model).facts.size)
         return ImageForm(size=size, channels=self.channels, fit=self.fit or "crop")
 
-    def start(self, class_names: Sequence[str]) -> Pretrained | None:
+    def situation(self, train_images: int) -> Situation:
+        """Return what the recipe may depend on, as far as it follows from the settings."""
+        facts = lookup(self.model).facts
+        return Situation(
+            train_images=train_images,
+            model=self.model,
+            size=as_size(self.size if self.size is not None else facts.size),
+            grey=self.channels == 1,
+            pretrained=self.weights is not None,
+            lr_scale=facts.lr_scale,
+        )
+
+    def start(self, class_names: Sequence[str], options: Mapping[str, Any]) -> Pretrained | None:
         """Return the model to start from, its head for the classes of the data, or None where nothing is said.
 
-        A model that is to grow is that of the weights, whatever it is called.
+        `options` are those of the architecture. A model that is to grow is that of the weights, whatever it is called.
 
         Raises:
             UserError: weights that cannot be read, or do not fit.
@@ -89,7 +114,7 @@ class Settings:
             classes=class_names,
             in_channels=self.channels,
             size=self.size,
-            options=self.options,
+            options=options,
         )
         fit = {} if self.fit is None else {"fit": self.fit}
         model = grow(found.model, self.model, how=self.grow) if self.grow else found.model
@@ -98,7 +123,8 @@ class Settings:
     def command(self) -> str:
         """Return the command line that does the same again."""
         words = ["lenext", "train", self.data, "--model", self.model]
-        for key in ("recipe", "fit", "channels", "seed", "weights", "grow", "device", "threads"):
+        for key in ("recipe", "fit", "channels", "seed", "weights", "grow", "minutes", "loading", "workers",
+                    "device", "threads"):  # fmt: skip
             value = getattr(self, key)
             if value != type(self).__dataclass_fields__[key].default:
                 words += [f"--{key}", str(value)]

@@ -15,11 +15,13 @@ from pictures import class_folder
 
 from lenext.data import reading as reading_module
 from lenext.data.decode import ImageForm
+from lenext.data.images import ImagesOnDisk
 from lenext.data.loader import Batch, Loader
 from lenext.data.opening import open_source
 from lenext.data.preprocessing import Preprocessing
-from lenext.data.reading import ImagesOnDisk, Reading, read_split
+from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
+from lenext.data.training_loader import TrainingLoader
 
 CPU = torch.device("cpu")
 PLAIN = Preprocessing(ImageForm(size=(2, 3), channels=1), mean=(0.0,), std=(1 / 255,))  # leaves 0 to 255 as they are
@@ -34,6 +36,10 @@ def numbered(count: int) -> Reading:
 
 def loader_of(count: int, batch_size: int) -> Loader:
     return Loader(numbered(count), PLAIN, batch_size=batch_size, device=CPU)
+
+
+def shuffled_of(count: int, batch_size: int) -> TrainingLoader:
+    return TrainingLoader(numbered(count), PLAIN, batch_size=batch_size, device=CPU)
 
 
 def numbers(batches: list[Batch]) -> list[int]:
@@ -57,7 +63,7 @@ COUNTS = st.integers(1, 60)
 @given(count=COUNTS, batch_size=st.integers(1, 70), seed=st.integers(0, 2**32), epoch=st.integers(0, 100))
 def test_every_image_comes_once_in_an_epoch(count: int, batch_size: int, seed: int, epoch: int) -> None:
     loader = loader_of(count, batch_size)
-    shuffled = list(loader.shuffled(seed=seed, epoch=epoch))
+    shuffled = list(shuffled_of(count, batch_size).shuffled(seed=seed, epoch=epoch))
     assert sorted(numbers(shuffled)) == list(range(count))
     in_order = list(loader.in_order())
     assert numbers(in_order) == list(range(count))
@@ -75,7 +81,7 @@ def test_no_batch_is_left_with_a_lone_image() -> None:
 
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     def order(*, seed: int, epoch: int, batch_size: int = 7) -> list[int]:
-        return numbers(list(loader_of(50, batch_size).shuffled(seed=seed, epoch=epoch)))
+        return numbers(list(shuffled_of(50, batch_size).shuffled(seed=seed, epoch=epoch)))
 
     first = order(seed=1, epoch=2)
     np.random.seed(0)
@@ -87,7 +93,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 def test_an_epoch_can_be_repeated_with_one_loader() -> None:
-    loader = loader_of(20, 6)
+    loader = shuffled_of(20, 6)
     first = numbers(list(loader.shuffled(seed=0, epoch=1)))
     next(loader.shuffled(seed=0, epoch=2))  # and left
     assert numbers(list(loader.shuffled(seed=0, epoch=1))) == first
@@ -111,7 +117,7 @@ def test_images_on_disk_are_those_in_memory(batch_size: int, tmp_path: Path, mon
     for epoch in range(2):
         pairs = zip(
             *(
-                Loader(reading, preprocessing, batch_size=batch_size, device=CPU).shuffled(seed=3, epoch=epoch)
+                TrainingLoader(reading, preprocessing, batch_size=batch_size, device=CPU).shuffled(seed=3, epoch=epoch)
                 for reading in (kept, decoded)
             ),
             strict=True,

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from pictures import class_folder, encoded, odd_folder, png, stripes
 from PIL import Image
 
+from lenext.data import chunks
 from lenext.data import reading as reading_module
 from lenext.data.decode import ImageForm
 from lenext.data.holdout import digest
+from lenext.data.images import ImagesInMemory, ImagesOnDisk
 from lenext.data.opening import open_source
-from lenext.data.reading import ImagesInMemory, ImagesOnDisk, Reading, read_split
+from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
 from lenext.errors import LenextError
 
@@ -66,7 +68,7 @@ def test_unreadable_images_are_skipped_in_order_with_the_reason(tmp_path: Path) 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 256])
 def test_the_order_stays_over_many_tasks(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading_module, "LARGEST_CHUNK", chunk)
+    monkeypatch.setattr(chunks, "LARGEST_CHUNK", chunk)
     items: list[bytes] = [png(stripes(i, upright=True, side=8)) if i % 3 else b"" for i in range(20)]
     reading = read(*items, form=ImageForm(size=(8, 8)))
     good = [i for i in range(20) if i % 3]
@@ -98,7 +100,7 @@ def test_grey_images_stay_grey() -> None:
 @pytest.mark.parametrize("chunk", [1, 2, 256])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_image_in_colour_spreads_the_grey_ones(chunk: int, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading_module, "LARGEST_CHUNK", chunk)
+    monkeypatch.setattr(chunks, "LARGEST_CHUNK", chunk)
     items = [GREY, GREY]
     items.insert(place, COLOUR)
     reading = read(*items, form=ImageForm(size=(8, 8)))
@@ -191,9 +193,9 @@ def test_take_keeps_everything_together(memory_share: float, tmp_path: Path, mon
 
 def test_processes_give_the_pixels_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     split = mixed_folder(tmp_path)
-    monkeypatch.setattr(reading_module, "LARGEST_CHUNK", 4)
+    monkeypatch.setattr(chunks, "LARGEST_CHUNK", 4)
     in_threads = read_split(split, FORM, what="", workers=2)
-    monkeypatch.setattr(reading_module, "MANY", 1)
+    monkeypatch.setattr(chunks, "MANY", 1)
     backends = []
     parallel = joblib.Parallel
 
@@ -262,4 +264,4 @@ def test_progress_counts_every_image() -> None:
     [(1, 8, 2, 1), (16, 8, 2, 1), (160, 8, 2, 10), (60_000, 28, 2, 256), (60_000, 1000, 2, 22), (9, 10_000, 2, 1)],
 )
 def test_tasks_keep_all_cores_busy_and_memory_small(count: int, side: int, workers: int, expected: int) -> None:
-    assert reading_module._chunk_size(count, ImageForm(size=(side, side)), workers) == expected
+    assert chunks._chunk_size(count, ImageForm(size=(side, side)), workers) == expected

@@ -13,13 +13,14 @@ from lenext.data.decode import ImageForm
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
 from lenext.data.training_data import TrainingData, read_training_data
+from lenext.data.training_loader import TrainingLoader
 from lenext.errors import LenextError
 from lenext.models import ImageClassifier
 from lenext.models.lenet import LeNet
-from lenext.training.loop import AUXILIARY_WEIGHT, Epoch, fit
-from lenext.training.recipes import Recipe, make_recipe
+from lenext.training.loop import Epoch, fit
+from lenext.training.recipes import Recipe, Situation, make_recipe
 
-RECIPE = make_recipe("default", 300, {"epochs": 2, "batch_size": 50})
+RECIPE = make_recipe("default", Situation(train_images=300, grey=True), {"epochs": 2, "batch_size": 50})
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def data() -> TrainingData:
 
 def run(model: ImageClassifier, data: TrainingData, recipe: Recipe = RECIPE, seed: int = 0) -> Iterator[Epoch]:
     cpu = torch.device("cpu")
-    train = Loader(data.train, data.preprocessing, batch_size=recipe.batch_size, device=cpu)
+    train = TrainingLoader(data.train, data.preprocessing, batch_size=recipe.batch_size, device=cpu)
     held_out = Loader(data.held_out, data.preprocessing, batch_size=100, device=cpu)
     return fit(model, train, held_out, recipe, seed=seed)
 
@@ -60,7 +61,7 @@ def test_the_answer_is_of_the_weights_at_the_end_of_the_epoch(data: TrainingData
 
 @pytest.mark.parametrize("name", ["default", "sgd"])
 def test_the_same_seed_gives_the_same_bits(data: TrainingData, name: str) -> None:
-    recipe = make_recipe(name, 300, {"epochs": 2})
+    recipe = make_recipe(name, Situation(train_images=300, grey=True), {"epochs": 2})
     states = []
     for seed in (0, 0, 1):
         model = built(seed)
@@ -97,12 +98,12 @@ def test_auxiliary_losses_count_with_their_weight(data: TrainingData) -> None:
 
     torch.manual_seed(0)
     model = TwoHeads()
-    batch = next(Loader(data.train, data.preprocessing, batch_size=50, device=torch.device("cpu")).shuffled(
+    batch = next(TrainingLoader(data.train, data.preprocessing, batch_size=50, device=torch.device("cpu")).shuffled(
         seed=0, epoch=1
     ))  # fmt: skip
     main, (side,) = model.forward_train(batch.images)
     loss = nn.CrossEntropyLoss(label_smoothing=RECIPE.label_smoothing)
-    expected = loss(main, batch.labels) + AUXILIARY_WEIGHT * loss(side, batch.labels)
+    expected = loss(main, batch.labels) + RECIPE.auxiliary * loss(side, batch.labels)
     before = model.side.weight.clone()
     first = next(run(model, data))
     assert first.losses[0] == pytest.approx(expected.item(), rel=1e-5)

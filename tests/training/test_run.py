@@ -266,16 +266,16 @@ def test_a_broken_run_folder_says_what_is_wrong(
 
 
 def test_two_runs_never_share_a_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import lenext.training.run as run_module
+    from lenext.training import preparing
 
-    real = run_module.read_training_data
+    real = preparing.read_training_data
 
-    def read(*arguments: Any) -> Any:
+    def read(*arguments: Any, **options: Any) -> Any:
         with pytest.raises(lenext.UserError, match="is not empty"):  # another run, while this one reads
             lenext.train(photos, "mlp", epochs=1, out=tmp_path / "run")
-        return real(*arguments)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(run_module, "read_training_data", read)
+    monkeypatch.setattr(preparing, "read_training_data", read)
     assert lenext.train(photos, "lenet5", epochs=1, out=tmp_path / "run").model == "lenet5"
     assert lenext.load(tmp_path / "run").name == "lenet5"
 

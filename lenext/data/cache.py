@@ -1,0 +1,158 @@
+"""Decoded images on disk: made once, mapped into memory by every later run, and held against checksums."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from lenext.data.decode import ImageForm
+from lenext.data.images import CachedImages
+from lenext.errors import LenextError
+from lenext.files import parse_stamped, stamped, to_json, write_text
+from lenext.progress import Progress
+
+PIXELS, INDEX, TABLES = "pixels.bin", "index.json", "tables.npz"
+LAYOUT = 1  # of the files here; images of another are made anew
+
+
+def cache_folder() -> Path:
+    """Return the folder of decoded images: `LENEXT_CACHE`, or `~/.cache/lenext/images`."""
+    given = os.environ.get("LENEXT_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lenext" / "images"
+
+
+def cache_key(digests: NDArray[np.uint64], form: ImageForm) -> str:
+    """Return the name of the images with these digests, in this order, brought to this form."""
+    text = json.dumps([LAYOUT, asdict(form)], sort_keys=True)
+    return hashlib.blake2b(text.encode() + digests.tobytes(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is known of the images of a cache: `reasons[i]` is "" where image i of the split could be read.
+
+    The other tables have a row for each readable image: height and width, checksum, digest, and the sums of
+    `lenext.data.reading.Reading`.
+    """
+
+    shapes: NDArray[np.int64]
+    checksums: NDArray[np.uint32]
+    digests: NDArray[np.uint64]
+    sums: NDArray[np.int64]
+    reasons: list[str]
+
+    @property
+    def channels(self) -> int:
+        """How many channels each image has."""
+        return int(self.sums.shape[1])
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """The byte that each image begins at, and the end of the last one, (N + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.shapes.prod(1) * self.channels)]).astype(np.int64)
+
+
+class Cache:
+    """The decoded images of one split in one form."""
+
+    def __init__(self, key: str, progress: Progress) -> None:
+        self.folder, self.progress = cache_folder() / key, progress
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs from making the same images; wait where one does already."""
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(f"{self.folder}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                self.progress.note("another run is decoding the same images: waiting for it")
+                lock.acquire()
+        except OSError as error:
+            raise LenextError(
+                f"cannot write to the cache {self.folder.parent}: {error.strerror}; set LENEXT_CACHE to a folder that "
+                "can be written, or give --loading workers"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def read(self) -> Tables | None:
+        """Return the tables of images that were made before, or None where they are not, or not whole."""
+        try:
+            where = str(self.folder / INDEX)
+            said = parse_stamped((self.folder / INDEX).read_text(encoding="utf-8"), where)
+            with np.load(self.folder / TABLES, allow_pickle=False) as found:
+                tables = Tables(
+                    found["shapes"], found["checksums"], found["digests"], found["sums"], list(said["reasons"])
+                )
+            whole = (
+                said["layout"] == LAYOUT
+                and said["tables"] == _digest(self.folder / TABLES)
+                and (self.folder / PIXELS).stat().st_size == tables.starts[-1]
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, zlib.error):
+            return None
+        except Exception as error:  # zipfile's own kinds
+            if type(error).__name__ == "BadZipFile":
+                return None
+            raise
+        return tables if whole else None
+
+    def write(self, fill: Callable[[Path], Tables]) -> Tables:
+        """Let `fill` write the pixels to the file that it is given, and keep them with the tables that it returns.
+
+        Raises:
+            LenextError: the disk is full, or cannot be written to.
+        """
+        beside = self.folder.with_name(f".{self.folder.name}.{os.getpid()}")
+        try:
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            tables = fill(beside / PIXELS)
+            np.savez(
+                beside / TABLES,
+                shapes=tables.shapes, checksums=tables.checksums, digests=tables.digests, sums=tables.sums,
+            )  # fmt: skip
+            said = {"layout": LAYOUT, "tables": _digest(beside / TABLES), "reasons": tables.reasons}
+            write_text(beside / INDEX, to_json(stamped(said)))
+            shutil.rmtree(self.folder, ignore_errors=True)
+            beside.rename(self.folder)
+        except OSError as error:
+            raise LenextError(
+                f"cannot write to the cache {self.folder.parent}: {error.strerror}; set LENEXT_CACHE to a folder with "
+                "room, or give --loading workers"
+            ) from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return tables
+
+    def images(self, tables: Tables, repair: Callable[[int], NDArray[np.uint8]]) -> CachedImages:
+        """Return the images, mapped into memory; `repair` decodes one of them anew."""
+        path = self.folder / PIXELS
+        if tables.starts[-1]:
+            mapped: NDArray[np.uint8] = np.memmap(path, np.uint8, "r+")
+        else:
+            mapped = np.empty(0, np.uint8)
+        places = np.stack([np.zeros(len(tables.shapes), np.int64), tables.starts[:-1]], 1)
+        return CachedImages(mapped, places, tables.shapes, tables.channels, tables.checksums, repair)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

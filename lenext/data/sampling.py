@@ -1,0 +1,30 @@
+"""Which images come in an epoch, and in which order: each once, or every class equally often."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sampling = Literal["shuffled", "balanced"]
+
+
+def epoch_order(labels: NDArray[np.int64], sampling: Sampling, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the indices of an epoch's images, as many as there are labels, in an order that (seed, epoch) decide.
+
+    Of a `balanced` epoch every class has equally many to within one, not all of a large class; a class comes round to
+    its first image again only after its last, and which ones come differs from epoch to epoch.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    if sampling == "shuffled":
+        return generator.permutation(len(labels))
+    present = generator.permutation(np.unique(labels))
+    shares = np.full(len(present), len(labels) // len(present))
+    shares[: len(labels) % len(present)] += 1
+    chosen = []
+    for label, share in zip(present.tolist(), shares.tolist(), strict=True):
+        own = np.flatnonzero(labels == label)
+        rounds = [generator.permutation(own) for _ in range(-(-share // len(own)))]
+        chosen.append(np.concatenate([np.empty(0, np.int64), *rounds])[:share])
+    return generator.permutation(np.concatenate(chosen))

@@ -1,0 +1,136 @@
+"""Batches to train on: shuffled, cut, augmented, each image as (seed, epoch, index) decide, whatever the way in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lenext.data.augmentation.augment import Augmenter
+from lenext.data.augmentation.augmentation import NOTHING, Augmentation
+from lenext.data.cutting import cut
+from lenext.data.draws import Purpose, uniforms
+from lenext.data.images import CachedImages, ImagesInMemory, ImagesOnDisk, Pixels
+from lenext.data.loader import Batch, batch_count, one_ahead
+from lenext.data.preprocessing import Preprocessing
+from lenext.data.reading import Reading, available_cores
+from lenext.data.sampling import Sampling, epoch_order
+from lenext.data.windows import DRAWS, draw_windows
+from lenext.data.workers import DecodingWorkers
+
+Views = Callable[[int, int, list[NDArray[np.int64]]], Iterator[Tensor]]  # of a seed, an epoch and batches of indices
+
+
+class TrainingLoader:
+    """Batches of a reading in an order that the seed and the epoch decide, each image as its augmentation has it.
+
+        loader = TrainingLoader(reading, preprocessing, batch_size=128, device=device)
+        for batch in loader.shuffled(seed=0, epoch=1): ...
+
+    `sampling="balanced"` shows every class equally often. `waited` adds up the seconds in which a batch was asked for
+    and not there yet. `axes` are the principal axes of the training set's colours, where the augmentation needs them.
+    `classes` is how many there are, where the last may have no image.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        device: torch.device,
+        augmentation: Augmentation = NOTHING,
+        sampling: Sampling = "shuffled",
+        workers: int | None = None,
+        axes: Tensor | None = None,
+        classes: int = 0,
+    ) -> None:
+        self.labels, self.classes = reading.labels, classes
+        self.preprocessing, self.batch_size, self.device = preprocessing, batch_size, device
+        self.augmentation, self.sampling = augmentation, sampling
+        fill = tuple(255 * level for level in preprocessing.mean)
+        self.augmenter = Augmenter(augmentation, fill=fill, axes=axes)
+        self.workers = available_cores() if workers is None else workers
+        self.way, self._views = _views_of(reading, preprocessing, augmentation, self.workers)
+        self.waited = 0.0
+        self._ready = augmentation == NOTHING and self.way == "memory"  # nothing to do that a thread could do ahead
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    @property
+    def class_counts(self) -> Tensor:
+        """Return how many images each class up to the last one has, (classes,)."""
+        return torch.from_numpy(np.bincount(self.labels, minlength=self.classes))
+
+    @property
+    def steps(self) -> int:
+        """Return the number of batches of an epoch."""
+        return batch_count(len(self), self.batch_size)
+
+    def shuffled(self, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch.
+
+        Raises:
+            LenextError: an image that could be read before no longer can.
+        """
+        order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
+        made = self._made(seed, epoch, np.array_split(order, self.steps))
+        batches = made if self._ready else one_ahead(made)
+        while True:
+            began = time.perf_counter()
+            batch = next(batches, None)
+            self.waited += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
+
+    def views(self, parts: list[NDArray[np.int64]], *, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield the images of each part as uint8 (N, H, W, C), and each one's own share (N,) where they are mixed."""
+        for indices, views in zip(parts, self._views(seed, epoch, parts), strict=True):
+            pixels = self.augmenter.change(views.to(self.device, non_blocking=True), seed, epoch, indices)
+            yield self.augmenter.mix(pixels, seed, epoch, indices)
+
+    def _made(self, seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Batch]:
+        for indices, (pixels, shares) in zip(parts, self.views(parts, seed=seed, epoch=epoch), strict=True):
+            labels = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
+            yield Batch(self.preprocessing.normalise(pixels), labels, shares)
+
+
+def _views_of(
+    reading: Reading, preprocessing: Preprocessing, augmentation: Augmentation, workers: int
+) -> tuple[Literal["memory", "cache", "workers"], Views]:
+    """Return the way in, and the function that yields the views of each batch, uint8 (N, H, W, C) on the CPU."""
+    images, form = reading.images, preprocessing.form
+    if isinstance(images, ImagesOnDisk):
+        return "workers", DecodingWorkers(reading.split, form, augmentation, workers=workers).views
+    in_place = augmentation.crop == "none" and isinstance(images, ImagesInMemory)
+    in_place = in_place and images.pixels.shape[1:3] == form.size  # type: ignore[attr-defined]
+
+    def views(seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Tensor]:
+        for indices in parts:
+            if in_place:
+                yield torch.from_numpy(images.batch(indices))
+            else:
+                yield torch.from_numpy(_cut(images, indices, seed, epoch, augmentation, form.size))  # type: ignore[arg-type]
+
+    return "cache" if isinstance(images, CachedImages) else "memory", views
+
+
+def _cut(
+    images: Pixels,
+    indices: NDArray[np.int64],
+    seed: int,
+    epoch: int,
+    augmentation: Augmentation,
+    size: tuple[int, int],
+) -> NDArray[np.uint8]:
+    draws = uniforms(seed, epoch, indices, Purpose.WINDOW, DRAWS)
+    windows = draw_windows(augmentation, draws, images.sides(indices), size)
+    return cut(images, indices, windows, size, reflect=augmentation.crop == "translate")

@@ -1,0 +1,156 @@
+"""How the arithmetic of training runs: which numbers, in which order in memory, compiled or not; measured or set."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lenext.data.loader import Batch
+from lenext.models import ImageClassifier, lookup
+from lenext.progress import SILENT, Progress
+from lenext.training.criterion import Criterion
+from lenext.training.recipes.recipe import Recipe
+
+WORTH_MEASURING = 45.0  # seconds of training, below which the usual way is taken unmeasured
+WORTH_COMPILING = 1200.0  # below which compiling, which takes half a minute and more, is not tried
+LITTLE = 2e12  # multiply-adds, forward and back, that take any machine but seconds
+PROBED_PIXELS = 32 * 224 * 224  # of the batch that is measured with, at most
+ROUNDS = 3
+GAIN = 1.1  # that another way must bring, so that chance does not choose
+COMPILERS = ("c++", "g++", "clang++", "cl")
+
+Forward = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a network is run in training: `channels_last` or in NCHW, in `bfloat16` where that is safe, compiled."""
+
+    channels_last: bool = True
+    bfloat16: bool = False
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        words = ["bfloat16" if self.bfloat16 else "float32", "channels-last" if self.channels_last else "NCHW"]
+        return ", ".join([*words, *(["compiled"] if self.compiled else [])])
+
+    def prepare(self, model: ImageClassifier) -> Forward:
+        """Bring the model to the order of memory, in place, and return its forward for training."""
+        model.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)  # type: ignore[call-overload]
+        return torch.compile(model.forward_train, dynamic=False) if self.compiled else model.forward_train
+
+    def order(self, images: Tensor) -> Tensor:
+        """Return the images (N, C, H, W) in the order of memory that the model has."""
+        return images if self.channels_last else images.contiguous()
+
+    @contextlib.contextmanager
+    def cast(self, device: torch.device) -> Iterator[None]:
+        """Run what is inside in bfloat16 where that is safe, the rest in float32."""
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
+            yield
+
+
+def choose_arithmetic(
+    model: ImageClassifier,
+    recipe: Recipe,
+    criterion: Criterion,
+    first_batch: Callable[[], Batch],
+    *,
+    images: int,
+    seconds: float | None = None,
+    progress: Progress = SILENT,
+) -> Arithmetic:
+    """Return how to train: as the recipe says, and where it leaves that open, as is fastest on the first batch.
+
+    A copy of the model is measured. Where the whole of the training is short, nothing is: `images` are to be trained
+    on, or for so many `seconds`.
+    """
+    first, *others = _candidates(recipe)
+    compilable = recipe.compile == "auto" and any(map(shutil.which, COMPILERS))
+    if not (others or compilable) or not _worth_a_look(model, images, seconds):
+        return first
+    batch = first_batch()
+    share = min(1.0, PROBED_PIXELS / batch.images[:, 0].numel())
+    probe = batch.images[: max(2, round(share * len(batch)))], batch.labels[: max(2, round(share * len(batch)))]
+    count = len(probe[0])
+    with torch.random.fork_rng():
+        taken = _measured([first], model, criterion, *probe)
+        if (seconds or taken[first] * images / count) < WORTH_MEASURING:
+            return first
+        taken = _measured([first, *others], model, criterion, *probe)
+        best = min(taken, key=lambda way: taken[way])
+        chosen = best if taken[first] >= GAIN * taken[best] else first
+        if compilable and (seconds or taken[chosen] * images / count) >= WORTH_COMPILING:
+            progress.note(f"compiling, to see whether that is faster than {chosen}")
+            faster = replace(chosen, compiled=True)
+            taken |= _measured([chosen, faster], model, criterion, *probe)
+            chosen = faster if taken.get(faster, math.inf) * GAIN <= taken[chosen] else chosen
+    told = ", ".join(f"{way} {count / each:,.0f}" for way, each in taken.items())
+    progress.note(f"arithmetic: {chosen} (images a second, measured on {count}: {told})")
+    return chosen
+
+
+def _worth_a_look(model: ImageClassifier, images: int, seconds: float | None) -> bool:
+    """Say whether the arithmetic of the training may take long enough to measure how it runs best."""
+    if seconds is not None or model.spec is None:
+        return True
+    facts, (height, width) = lookup(model.spec.name).facts, model.spec.size
+    return 3 * facts.macs * images * height * width / facts.size**2 > LITTLE
+
+
+def _candidates(recipe: Recipe) -> list[Arithmetic]:
+    """Return what the recipe leaves open, the usual way first."""
+    orders = {"auto": (True, False), "channels_last": (True,), "contiguous": (False,)}[recipe.memory_format]
+    kinds = {"auto": (False, True), "float32": (False,), "bfloat16": (True,)}[recipe.precision]
+    return [Arithmetic(order, kind, recipe.compile == "yes") for order in orders for kind in kinds]
+
+
+def _measured(
+    ways: list[Arithmetic], model: ImageClassifier, criterion: Criterion, images: Tensor, labels: Tensor
+) -> dict[Arithmetic, float]:
+    """Return the seconds that a step takes each way, the least of several in turn; of those that work."""
+    copies = {}
+    for way in ways:
+        twin = copy.deepcopy(model).train()
+        step = _step(way, twin, criterion, images, labels)
+        try:
+            step()
+        except (RuntimeError, ImportError):  # some layers lack some kinds of numbers; compilers fail in many ways
+            if way == ways[0]:
+                raise
+            continue
+        copies[way] = step
+    taken = dict.fromkeys(copies, math.inf)
+    for _ in range(ROUNDS):
+        for way, step in copies.items():
+            began = time.perf_counter()
+            step()
+            taken[way] = min(taken[way], time.perf_counter() - began)
+    return taken
+
+
+def _step(
+    way: Arithmetic, model: ImageClassifier, criterion: Criterion, images: Tensor, labels: Tensor
+) -> Callable[[], None]:
+    forward = way.prepare(model)
+
+    def step() -> None:
+        with way.cast(images.device):
+            logits, auxiliary = forward(way.order(images))
+        loss = criterion(logits.float(), labels)
+        for extra in auxiliary:
+            loss = loss + criterion(extra.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if images.device.type != "cpu":
+            torch.accelerator.synchronize()
+
+    return step

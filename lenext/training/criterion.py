@@ -1,0 +1,43 @@
+"""The loss of a recipe, by the labels of a batch or by those of its mixed images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+
+from lenext.data.augmentation.mixing import mixed_targets
+from lenext.training.recipes.recipe import Recipe
+
+NONE_OF_THESE = -0.1  # the logit of an image of no class, in LeCun et al. 1998, equation 9
+
+
+class Criterion:
+    """Cross-entropy with smoothed labels and weighted classes, or the loss of LeCun et al. 1998.
+
+    `counts` (classes,) are the training images of each class, for `class_weights="balanced"`: a class weighs what it
+    lacks of an equal share, n / (classes * count).
+    """
+
+    def __init__(self, recipe: Recipe, counts: Tensor, device: torch.device) -> None:
+        self.smoothing, self.loss = recipe.label_smoothing, recipe.loss
+        self.classes = len(counts)
+        balanced = counts.sum() / (self.classes * counts.clamp_min(1))
+        self.weights = balanced.float().to(device) if recipe.class_weights == "balanced" else None
+
+    def targets(self, labels: Tensor, shares: Tensor | None = None) -> Tensor:
+        """Return what the answers of a batch are held against: labels (N,), or (N, classes) of images that are mixed.
+
+        Where `shares` (N,) are given, each image is mixed with the one at the same place from the end, and has the
+        labels of both.
+        """
+        return labels if shares is None else mixed_targets(labels, self.classes, shares)
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of logits (N, classes)."""
+        weights = self.weights
+        if self.loss == "map":
+            logits = pad(logits, (0, 1), value=NONE_OF_THESE)
+            targets = pad(targets, (0, 1)) if targets.ndim == 2 else targets
+            weights = None if weights is None else pad(weights, (0, 1), value=1.0)
+        return cross_entropy(logits, targets, weights, label_smoothing=self.smoothing)

@@ -1,0 +1,156 @@
+"""What a run needs before its first step: images, recipe, model, loaders, and how the arithmetic will run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lenext.conversion import origin_of
+from lenext.creation import Pretrained, create
+from lenext.data.colours import colour_axes
+from lenext.data.holdout import watched_mask
+from lenext.data.loader import Loader
+from lenext.data.preprocessing import Preprocessing
+from lenext.data.reading import Reading
+from lenext.data.source import ALL, Source
+from lenext.data.training_data import TrainingData, as_evaluated, kept_form, read_training_data
+from lenext.data.training_loader import TrainingLoader
+from lenext.models import ImageClassifier
+from lenext.progress import SILENT, Progress
+from lenext.training.arithmetic import Arithmetic, choose_arithmetic
+from lenext.training.criterion import Criterion
+from lenext.training.folded_norms import has_folded_norms, unfold_norms
+from lenext.training.pace import LONGEST, Pace
+from lenext.training.recipes import Recipe, Situation, make_recipe
+from lenext.training.recipes.situation import all_grey
+from lenext.training.settings import Settings
+from lenext.weights.classes import ClassList
+
+JUDGING_BATCH = 256
+STATISTICS = 256  # images that folded norms get theirs from
+SAVING = 1.0  # seconds at the end of a run that has a time to keep, for its report
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that `lenext.training.loop.fit` takes, and what the run folder says of it.
+
+    `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
+    `trained_on` the digests of the images behind the weights.
+    """
+
+    model: ImageClassifier
+    data: TrainingData
+    recipe: Recipe
+    train: TrainingLoader
+    held_out: Loader
+    stopping: Loader | None
+    criterion: Criterion
+    arithmetic: Arithmetic
+    pace: Pace
+    classes: ClassList
+    origin: Mapping[str, Any]
+    trained_on: NDArray[np.uint64]
+    notes: list[str] = field(default_factory=list)
+
+
+def prepare(
+    settings: Settings, source: Source, device: torch.device, progress: Progress = SILENT, *, started: float
+) -> Prepared:
+    """Read the images and build the model; weights that do not fit are refused before any image is read.
+
+    `started` is the instant, on the performance counter, that the time which the settings allow counts from.
+
+    Raises:
+        UserError: a mistake in the settings or in the data.
+    """
+    situation = _situation(settings, source)
+    recipe = make_recipe(settings.recipe, situation, settings.overrides)
+    options = {**_rates(recipe), **settings.options}
+    start = settings.start(source.class_names, options)
+    stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
+    data = read_training_data(
+        source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
+    )
+    data, watched = _set_aside(data, recipe, settings)
+    model = _model(settings, source, data, start, options)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    notes = [f"note: {start.presumed}"] if start and start.presumed else []
+    if start is not None and has_folded_norms(model):
+        notes.append(_unfold(model, data, device, settings.seed))
+    train = TrainingLoader(
+        data.train, data.preprocessing,
+        batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
+        workers=settings.workers, classes=len(source.class_names),
+        axes=colour_axes(data.train) if recipe.augmentation.colour_noise else None,
+    )  # fmt: skip
+    criterion = Criterion(recipe, train.class_counts, device)
+    steps = recipe.epochs * train.steps
+    arithmetic = choose_arithmetic(
+        model, recipe, criterion, lambda: next(train.shuffled(seed=settings.seed, epoch=0)),
+        images=recipe.epochs * len(train), seconds=60 * settings.minutes if settings.minutes else None,
+        progress=progress,
+    )  # fmt: skip
+    deadline = started + 60 * settings.minutes - SAVING if settings.minutes else None
+    pace = Pace(LONGEST if deadline else steps, train.steps, len(data.held_out.images), deadline)
+    trained_on = np.unique(data.train.digests)
+    return Prepared(
+        model, data, recipe, train,
+        Loader(data.held_out, data.preprocessing, batch_size=JUDGING_BATCH, device=device),
+        Loader(watched, data.preprocessing, batch_size=JUDGING_BATCH, device=device) if watched else None,
+        criterion, arithmetic, pace,
+        start.classes.called(source.class_names) if start else ClassList(source.class_names),
+        origin_of(start) if start else {},
+        np.union1d(trained_on, start.trained_on) if start else trained_on,
+        notes,
+    )  # fmt: skip
+
+
+def _situation(settings: Settings, source: Source) -> Situation:
+    """Return what the recipe may depend on, by what can be known before the images are read."""
+    split = next((source.splits[name] for name in ("train", ALL) if name in source.splits), None)
+    if split is None or not len(split):
+        return settings.situation(1)
+    held_out = not ({"val", "test"} & source.splits.keys())
+    images = max(1, round(len(split) * (0.8 if held_out else 1.0)))
+    return replace(settings.situation(images), grey=settings.channels == 1 or all_grey(split))
+
+
+def _rates(recipe: Recipe) -> dict[str, Any]:
+    """Return the options of the architecture that the recipe sets."""
+    rates = {"dropout": recipe.dropout, "stochastic_depth": recipe.stochastic_depth}
+    return {key: rate for key, rate in rates.items() if rate >= 0}
+
+
+def _model(
+    settings: Settings, source: Source, data: TrainingData, start: Pretrained | None, options: Mapping[str, Any]
+) -> ImageClassifier:
+    if start is not None:
+        return start.model
+    form = data.preprocessing.form
+    return create(settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size, **options)
+
+
+def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[TrainingData, Reading | None]:
+    """Return the data without the images that early stopping goes by, and these as evaluation sees them."""
+    if not recipe.early_stopping:
+        return data, None
+    mask = watched_mask(data.train.digests, data.train.labels)
+    form = data.preprocessing.form
+    kept = kept_form(recipe.augmentation, form)
+    watched = as_evaluated(data.train.take(np.flatnonzero(mask)), kept, form, settings.loading)
+    return replace(data, train=data.train.take(np.flatnonzero(~mask))), watched
+
+
+def _unfold(model: ImageClassifier, data: TrainingData, device: torch.device, seed: int) -> str:
+    """Give the norms of weights that were made for shipping the statistics of some of the images."""
+    count = min(STATISTICS, len(data.train.images))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(data.train.images))[:count])
+    some = TrainingLoader(data.train.take(chosen), data.preprocessing, batch_size=32, device=device, workers=0)
+    unfold_norms(model, (batch.images for batch in some.shuffled(seed=seed, epoch=0)))
+    return f"note: the weights came with folded norms, which got the statistics of {count} images"

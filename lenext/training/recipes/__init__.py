@@ -1,0 +1,20 @@
+"""Recipes: how to train, as functions that return frozen values. A variant is another recipe."""
+
+import lenext.training.recipes.early
+import lenext.training.recipes.efficient
+import lenext.training.recipes.general
+import lenext.training.recipes.residual  # noqa: F401
+from lenext.training.recipes.making import About, Reached, about, description, make_recipe, recipe_names
+from lenext.training.recipes.recipe import Recipe
+from lenext.training.recipes.situation import Situation
+
+__all__ = [
+    "About",
+    "Reached",
+    "Recipe",
+    "Situation",
+    "about",
+    "description",
+    "make_recipe",
+    "recipe_names",
+]

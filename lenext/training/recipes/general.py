@@ -1,0 +1,161 @@
+"""Recipes for any network: `default` looks at the data, the others say what they are for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lenext.data.augmentation.augmentation import Augmentation
+from lenext.training.recipes.making import About, Reached, recipe
+from lenext.training.recipes.recipe import Recipe
+from lenext.training.recipes.situation import Situation
+
+FEW = 2_000  # training images below which a photo is shown in many forms
+STEPS = 600  # that a small set is trained for at least
+DIGITS = "lenext train digits --model lenet5 --recipe {}"
+
+
+def _batch_and_epochs(images: int) -> tuple[int, int]:
+    """Return 32 images a step, fewer of a small set, and as many epochs as a small set needs."""
+    batch_size = 32 if images >= 320 else max(2, images // 10)
+    steps = -(-images // batch_size)
+    return batch_size, min(max(5, -(-STEPS // steps)), 100)
+
+
+def _one_cycle(images: int) -> Recipe:
+    batch_size, epochs = _batch_and_epochs(images)
+    return Recipe(
+        name="",
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer="adamw",
+        lr=3e-3,
+        momentum=0.9,
+        weight_decay=0.01,
+        schedule="onecycle",
+        warmup=0.3,
+        label_smoothing=0.1,
+    )
+
+
+@recipe(
+    About(
+        title="What suits the data",
+        paper="1708.07120",
+        command="lenext train photos/ --model resnet18",
+        reached=(Reached(top1=98.89, model="lenet5", data="MNIST", source="measured here", note="one epoch"),),
+        tiny={"epochs": 2},
+        tiny_command=DIGITS.format("default:tiny"),
+        general=True,
+    )
+)
+def default(situation: Situation) -> Recipe:
+    """AdamW, one cycle (Smith and Topin 2017); from given weights and for few photos, the recipes made for these."""
+    images = situation.train_images
+    if situation.pretrained:
+        return dataclasses.replace(finetune(situation), why="finetune, for there are weights to start from")
+    if situation.photos and images < FEW:
+        return dataclasses.replace(small_data(situation), why=f"small_data, for {images:,} photos are few")
+    made = _one_cycle(images)
+    if situation.grey:
+        return dataclasses.replace(made, why="one cycle; grey images are shown as they are")
+    if situation.photos:
+        parts = Augmentation(crop="inception", area=(0.35, 1.0), mirror=True)
+        return dataclasses.replace(made, augmentation=parts, why="one cycle; photos are cut at random and mirrored")
+    shifted = Augmentation(crop="pad", padding=max(1, min(situation.size) // 8), mirror=True)
+    return dataclasses.replace(made, augmentation=shifted, why="one cycle; small pictures are shifted and mirrored")
+
+
+@recipe(
+    About(
+        title="SGD with a cosine",
+        paper="1608.03983",
+        command="lenext train photos/ --model resnet18 --recipe sgd",
+        tiny={"epochs": 2},
+        tiny_command=DIGITS.format("sgd:tiny"),
+        general=True,
+    )
+)
+def sgd(situation: Situation) -> Recipe:
+    """SGD with Nesterov momentum and a cosine (Loshchilov and Hutter 2016)."""
+    return dataclasses.replace(
+        _one_cycle(situation.train_images),
+        optimizer="sgd",
+        lr=0.05,
+        nesterov=True,
+        weight_decay=5e-4,
+        schedule="cosine",
+        warmup=0.05,
+        label_smoothing=0.0,
+    )
+
+
+@recipe(
+    About(
+        title="CIFAR in minutes",
+        paper="2404.00498",
+        command="lenext train cifar10/ --model resnet20_cifar --recipe cifar_fast --minutes 15",
+        tiny={"epochs": 3},
+        tiny_command="lenext train digits --model resnet20_cifar --size 16 --recipe cifar_fast:tiny",
+        general=True,
+    )
+)
+def cifar_fast(situation: Situation) -> Recipe:
+    """SGD with Nesterov momentum and a rate that falls in a line; images shifted, mirrored, their labels smoothed.
+
+    The ingredients are those of the fast runs on CIFAR-10 (Jordan 2024), for any network.
+    """
+    return Recipe(
+        name="",
+        epochs=15,
+        batch_size=128,
+        optimizer="sgd",
+        lr=0.2,
+        lr_batch=128,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        schedule="linear",
+        warmup=0.2,
+        warmup_start=0.1,
+        label_smoothing=0.1,
+        augmentation=Augmentation(crop="translate", padding=max(1, min(situation.size) // 8), mirror=True),
+    )
+
+
+@recipe(
+    About(
+        title="From weights that are there",
+        command="lenext train photos/ --model mobilenet_v2 --weights FILE --recipe finetune",
+        tiny={"epochs": 2},
+        tiny_command=DIGITS.format("finetune:tiny"),
+        general=True,
+    )
+)
+def finetune(situation: Situation) -> Recipe:
+    """AdamW at a tenth of the usual rate, so that what the weights know is kept; photos are cut gently."""
+    made = _one_cycle(situation.train_images)
+    parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
+    return dataclasses.replace(
+        made, lr=3e-4, epochs=min(made.epochs, 20), schedule="cosine", warmup=0.1, augmentation=parts
+    )
+
+
+@recipe(
+    About(
+        title="Few images, from random weights",
+        paper="2103.10158",
+        command="lenext train photos/ --model resnet18 --recipe small_data",
+        tiny={"epochs": 2},
+        tiny_command=DIGITS.format("small_data:tiny"),
+        general=True,
+    )
+)
+def small_data(situation: Situation) -> Recipe:
+    """Many epochs in which no image looks twice the same: cuts, mirrors, TrivialAugment, and images mixed in pairs."""
+    made = _one_cycle(situation.train_images)
+    seen = Augmentation(crop="pad", padding=max(1, min(situation.size) // 8), trivialaugment=True, mixup=0.2)
+    if situation.photos:
+        seen = dataclasses.replace(seen, crop="inception", area=(0.25, 1.0), mirror=True)
+    elif not situation.grey:
+        seen = dataclasses.replace(seen, mirror=True)
+    return dataclasses.replace(made, epochs=min(2 * made.epochs, 100), lr=1e-3, weight_decay=0.05, augmentation=seen)

@@ -1,0 +1,50 @@
+"""`Situation`: what a recipe may depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lenext.data.decode import UnreadableImageError, open_image
+from lenext.data.source import Split
+
+LOOKED_AT = 16  # images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """So many images to train `model` on, of `size` (height, width); grey or not, and from given weights or not.
+
+    `lr_scale` is how much of a recipe's rate the network bears, as its facts say.
+    """
+
+    train_images: int
+    model: str = ""
+    size: tuple[int, int] = (224, 224)
+    grey: bool = False
+    pretrained: bool = False
+    lr_scale: float = 1.0
+
+    @property
+    def photos(self) -> bool:
+        """Whether the network sees colour images large enough for their parts to show what they are of."""
+        return not self.grey and min(self.size) >= 64
+
+
+def all_grey(split: Split) -> bool:
+    """Say whether some images of the split are all grey; one that cannot be read says nothing."""
+    count = min(LOOKED_AT, len(split))
+    return all(map(_grey, _some(split, np.linspace(0, len(split) - 1, count).round().astype(int).tolist())))
+
+
+def _some(split: Split, indices: Sequence[int]) -> list[object]:
+    return [split.items[i] for i in indices]
+
+
+def _grey(item: object) -> bool:
+    try:
+        return open_image(item).mode == "L"  # type: ignore[arg-type]
+    except UnreadableImageError:
+        return True
