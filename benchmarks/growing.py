@@ -27,10 +27,11 @@ from lenext.data.loader import Loader
 from lenext.data.opening import open_source
 from lenext.data.source import Source
 from lenext.data.training_data import TrainingData, read_training_data
+from lenext.data.training_loader import TrainingLoader
 from lenext.evaluation.judge import judge
 from lenext.models import ImageClassifier
 from lenext.training.loop import fit
-from lenext.training.recipes import make_recipe
+from lenext.training.recipes import Situation, make_recipe
 
 SEEDS = 3
 TRAIN, HELD_OUT, BATCH, SIDE = 2560, 1000, 64, 32
@@ -71,11 +72,10 @@ def read(location: str) -> TrainingData:
 def train(model: ImageClassifier, data: TrainingData, way: str, epochs: int, seed: int) -> Curve:
     """Train `model` in place and return its curve."""
     overrides = {"epochs": epochs, "batch_size": BATCH, "lr": LR, "label_smoothing": 0.0}
-    recipe = make_recipe("default", TRAIN, overrides)
-    images, held_out = (
-        Loader(reading, data.preprocessing, batch_size=BATCH, device=torch.device("cpu"))
-        for reading in (data.train, data.held_out)
-    )
+    recipe = make_recipe("default", Situation(train_images=TRAIN, grey=True), overrides)
+    cpu = torch.device("cpu")
+    images = TrainingLoader(data.train, data.preprocessing, batch_size=BATCH, device=cpu)
+    held_out = Loader(data.held_out, data.preprocessing, batch_size=BATCH, device=cpu)
     model.to(memory_format=torch.channels_last)
     before = judge(model, held_out)
     curve = Curve(way, seed, [], [before.loss], [before.top1])

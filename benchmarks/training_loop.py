@@ -22,9 +22,11 @@ from lenext.data.decode import ImageForm
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
 from lenext.data.training_data import TrainingData, read_training_data
+from lenext.data.training_loader import TrainingLoader
 from lenext.training.loop import fit
-from lenext.training.optimiser import make_optimiser, make_schedule
-from lenext.training.recipes import Recipe, make_recipe
+from lenext.training.optimiser import make_optimiser
+from lenext.training.recipes import Recipe, Situation, make_recipe
+from lenext.training.schedule import rate_share
 
 ROUNDS = 9
 JUDGED = 500  # images; judging is not timed, but what it leaves in the caches would favour whoever comes next
@@ -34,7 +36,7 @@ CPU = torch.device("cpu")
 def through_lenext(data: TrainingData, recipe: Recipe, name: str) -> float:
     """Return the images a second of one epoch through `fit`."""
     model = lenext.create(name).to(memory_format=torch.channels_last)
-    train = Loader(data.train, data.preprocessing, batch_size=recipe.batch_size, device=CPU)
+    train = TrainingLoader(data.train, data.preprocessing, batch_size=recipe.batch_size, device=CPU)
     judged = data.held_out.take(np.arange(JUDGED))
     held_out = Loader(judged, data.preprocessing, batch_size=256, device=CPU)
     epoch = next(iter(fit(model, train, held_out, recipe, seed=0)))
@@ -46,14 +48,14 @@ def on_ready_tensors(images: torch.Tensor, labels: torch.Tensor, recipe: Recipe,
     model = lenext.create(name).to(memory_format=torch.channels_last).train()
     optimiser = make_optimiser(model, recipe)
     order = torch.randperm(len(images)).split(recipe.batch_size)
-    schedule = make_schedule(optimiser, recipe, len(order))
     began = time.perf_counter()
-    for indices in order:
+    for step, indices in enumerate(order):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.lr * rate_share(recipe, step / len(order), len(order))
         loss = cross_entropy(model(images[indices]), labels[indices], label_smoothing=recipe.label_smoothing)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        schedule.step()
     return len(images) / (time.perf_counter() - began)
 
 
@@ -66,7 +68,9 @@ def main(location: str) -> None:
     labels = torch.from_numpy(data.train.labels)
     for name in ("lenet5", "mlp"):
         for batch_size in (32, 128):
-            recipe = make_recipe("default", len(images), {"epochs": 1, "batch_size": batch_size})
+            recipe = make_recipe(
+                "default", Situation(train_images=len(images), grey=True), {"epochs": 1, "batch_size": batch_size}
+            )
             ours, ready = alternate(
                 lambda recipe=recipe, name=name: through_lenext(data, recipe, name),
                 lambda recipe=recipe, name=name: on_ready_tensors(images, labels, recipe, name),

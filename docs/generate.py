@@ -1,4 +1,4 @@
-"""Fill the tables of docs/models.md and docs/papers.md from the registry and from the models themselves.
+"""Fill the tables of docs/models.md, docs/papers.md and docs/training.md from the registers and from the models.
 
 python docs/generate.py
 """
@@ -14,9 +14,11 @@ from pathlib import Path
 
 import lenext
 from lenext.registry import Entry, Published, lookup
+from lenext.training.augmentation_sheet import in_words
+from lenext.training.recipes import Situation, about, description, make_recipe, recipe_names
 
 DOCS = Path(__file__).parent
-PAGES = ("models.md", "papers.md")
+PAGES = ("models.md", "papers.md", "training.md")
 
 
 def entries() -> list[Entry]:
@@ -148,7 +150,35 @@ def short(count: float) -> str:
     return f"{count / 1e9:.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"
 
 
-TABLES: dict[str, Callable[[], str]] = {"models": models, "counts": counts, "errors": errors, "compounds": compounds}
+IMAGES = 50_000  # that the recipes are listed for
+
+
+def recipes() -> str:
+    """Every recipe: its paper, its values, what was reached with it, its small form."""
+    return "\n\n".join(map(recipe, recipe_names()))
+
+
+def recipe(name: str) -> str:
+    known = about(name)
+    made = make_recipe(name, Situation(train_images=IMAGES, model=next(iter(known.models), "")), {})
+    address = f"[paper]({known.paper_url})" if known.paper else "no paper"
+    models = "any network" if known.general else ", ".join(f"`{model}`" for model in known.models)
+    steps = f"{made.optimizer}, rate {made.lr:.4g}, {made.schedule}, {made.batch_size:,} a step, {made.epochs} epochs"
+    lines = [
+        f"### {name}: {known.title}",
+        description(name),
+        f"For {models}; {address}. {steps}. Images: `{in_words(made.augmentation)}`.",
+        f"```sh\n{known.command}\n{known.tiny_command}\n```",
+    ]
+    rows = (f"{one.top1:.2f} % | `{one.model}` | {one.data} | {one.source} | {one.note}" for one in known.reached)
+    if known.reached:
+        lines.append(table("top-1 | model | data | source | how", "--:|---|---|---|---", rows))
+    return "\n\n".join(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "models": models, "counts": counts, "errors": errors, "compounds": compounds, "recipes": recipes,
+}  # fmt: skip
 
 
 def filled(text: str) -> str:

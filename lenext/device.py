@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 
 import torch
 
 from lenext.errors import UserError
+
+TRIM_THRESHOLD, MMAP_MAX = -1, -4  # what glibc's mallopt calls them
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -37,3 +41,16 @@ def set_threads(threads: int | None) -> None:
     if not 1 <= threads <= most:
         raise UserError(f"threads {threads} cannot be; give 1 to {most}")
     torch.set_num_threads(threads)
+
+
+def keep_memory() -> None:
+    """Let the C library keep the memory that tensors give back, so that it need not be asked for at every step.
+
+    Images and activations are beyond what it keeps by itself, and fresh pages cost as much as normalising what goes
+    into them. The process does not shrink any more; this is for one that trains.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(MMAP_MAX, 0)
+    library.mallopt(TRIM_THRESHOLD, 2**31 - 1)

@@ -10,9 +10,10 @@ from lenext.cli.arguments import JsonOption
 from lenext.cli.output import plain_table, print_json, print_table
 
 if TYPE_CHECKING:
-    from lenext.training.recipes import About, Recipe
+    from lenext.training.recipes import About, Recipe, Situation
 
 IMAGES = 50_000  # that a recipe is shown for
+TINY_FORM = "tiny form"  # the note of figures that say nothing of the recipe's own
 
 
 def recipes(
@@ -24,11 +25,14 @@ def recipes(
 
     Example: [bold]lenext recipes resnet_cifar[/bold]
     """
-    from lenext.training.recipes import Situation, about, make_recipe, recipe_names
+    from lenext.errors import UserError
+    from lenext.training.recipes import about, make_recipe, recipe_names
 
     if name is not None:
+        if name.removesuffix(":tiny") == "paper":
+            raise UserError("--recipe paper is that of the model's paper; give its name, as resnet, to see it")
         known = about(name)
-        made = make_recipe(name, Situation(train_images=images, model=next(iter(known.models), "")), {})
+        made = make_recipe(name, _situation(known, images), {})
         if json:
             print_json(_as_json(name, known, made))
         else:
@@ -36,25 +40,38 @@ def recipes(
         return
     names = recipe_names()
     if json:
-        print_json([_as_json(each, about(each), make_recipe(each, _for(images), {})) for each in names])
+        shown = ((each, about(each)) for each in names)
+        print_json([_as_json(each, known, make_recipe(each, _situation(known, images), {})) for each, known in shown])
         return
     table = plain_table(
         "recipe", "what it is", "for", "epochs", "a step", "best known top-1", right=("epochs", "a step")
     )
     for each in names:
-        known, made = about(each), make_recipe(each, _for(images), {})
+        known = about(each)
+        made = make_recipe(each, _situation(known, images), {})
         models = "any network" if known.general else f"{known.models[0]}{' ...' if len(known.models) > 1 else ''}"
-        best = max(known.reached, key=lambda one: one.top1, default=None)
+        best = max((one for one in known.reached if one.note != TINY_FORM), key=lambda one: one.top1, default=None)
         reached = f"{best.top1:g} % {best.model}, {best.data}, {best.source}" if best else ""
         table.add_row(each, known.title, models, str(made.epochs), f"{made.batch_size:,}", reached)
     print_table(table)
     print("lenext recipes NAME shows one; NAME:tiny is its small form; --recipe paper is that of the model's paper")
 
 
-def _for(images: int) -> Any:
+def _situation(known: About, images: int) -> Situation:
+    """Return that of the model in the recipe's command, at its native size."""
+    import shlex
+
+    from lenext.building import as_size
+    from lenext.models import lookup
     from lenext.training.recipes import Situation
 
-    return Situation(train_images=images)
+    words = shlex.split(known.command)
+    entry = lookup(words[words.index("--model") + 1])
+    facts = entry.facts
+    return Situation(
+        train_images=images, model=entry.name, size=as_size(facts.size), grey=facts.channels == 1,
+        lr_scale=facts.lr_scale,
+    )  # fmt: skip
 
 
 def _as_json(name: str, known: About, made: Recipe) -> dict[str, Any]:
@@ -63,16 +80,10 @@ def _as_json(name: str, known: About, made: Recipe) -> dict[str, Any]:
     facts = asdict(known)
     return {
         "name": name,
-        "paper": _address(known.paper),
+        "paper": known.paper_url if known.paper else None,
         **{key: facts[key] for key in ("title", "models", "command", "reached", "tiny_command", "general")},
         "values": asdict(made),
     }
-
-
-def _address(paper: str) -> str | None:
-    if not paper:
-        return None
-    return f"https://doi.org/{paper}" if paper.startswith("10.") else f"https://arxiv.org/abs/{paper}"
 
 
 def _show(known: About, made: Recipe) -> None:
@@ -81,7 +92,7 @@ def _show(known: About, made: Recipe) -> None:
     from lenext.training.augmentation_sheet import in_words
     from lenext.training.recipes import description
 
-    print(f"{made.name}: {known.title}" + (f", {_address(known.paper)}" if known.paper else ""))
+    print(f"{made.name}: {known.title}" + (f", {known.paper_url}" if known.paper else ""))
     print(f"\n{description(made.name)}\n")
     print(f"command  {known.command}")
     print(f"tiny     {known.tiny_command}")
@@ -89,6 +100,8 @@ def _show(known: About, made: Recipe) -> None:
     for one in known.reached:
         note = f", {one.note}" if one.note else ""
         print(f"reached  {one.top1:g} % top-1, {one.model} on {one.data}, {one.source}{note}")
+    if made.why:
+        print(f"why      {made.why}")
     print(f"images   {in_words(made.augmentation)}\n")
     table = plain_table("value", "is")
     for field in fields(made):

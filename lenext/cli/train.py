@@ -72,8 +72,10 @@ def train(
     """
     refuse_hostile(weights)
     with interrupts_held():
+        from lenext.device import keep_memory
         from lenext.training.run import train as run
 
+    keep_memory()
     result = run(
         data, model, epochs=epochs, batch_size=batch_size, lr=lr, size=parse_size(size), fit=fit, channels=channels,
         seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),

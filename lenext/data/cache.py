@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lenext.data.decode import ImageForm
 from lenext.data.images import CachedImages
-from lenext.errors import LenextError
+from lenext.errors import LenextError, one_line
 from lenext.files import parse_stamped, stamped, to_json, write_text
 from lenext.progress import Progress
 
@@ -75,7 +75,7 @@ class Cache:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other runs from making the same images; wait where one does already."""
-        try:
+        with self._explained():
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(f"{self.folder}.lock")
             try:
@@ -83,37 +83,26 @@ class Cache:
             except filelock.Timeout:
                 self.progress.note("another run is decoding the same images: waiting for it")
                 lock.acquire()
-        except OSError as error:
-            raise LenextError(
-                f"cannot write to the cache {self.folder.parent}: {error.strerror}; set LENEXT_CACHE to a folder that "
-                "can be written, or give --loading workers"
-            ) from error
         try:
             yield
         finally:
             lock.release()
 
-    def read(self) -> Tables | None:
-        """Return the tables of images that were made before, or None where they are not, or not whole."""
+    def read(self, images: int) -> Tables | None:
+        """Return the tables of so many images that were made before, or None where they are not, or not whole."""
         try:
             where = str(self.folder / INDEX)
             said = parse_stamped((self.folder / INDEX).read_text(encoding="utf-8"), where)
-            with np.load(self.folder / TABLES, allow_pickle=False) as found:
-                tables = Tables(
-                    found["shapes"], found["checksums"], found["digests"], found["sums"], list(said["reasons"])
-                )
-            whole = (
-                said["layout"] == LAYOUT
-                and said["tables"] == _digest(self.folder / TABLES)
-                and (self.folder / PIXELS).stat().st_size == tables.starts[-1]
-            )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, zlib.error):
-            return None
-        except Exception as error:  # zipfile's own kinds
-            if type(error).__name__ == "BadZipFile":
+            tables = (self.folder / TABLES).read_bytes()
+            if said["layout"] != LAYOUT or said["tables"] != _digest(tables):
                 return None
-            raise
-        return tables if whole else None
+            with np.load(io.BytesIO(tables), allow_pickle=False) as found:
+                made = Tables(found["shapes"], found["checksums"], found["digests"], found["sums"], said["reasons"])
+            size = (self.folder / PIXELS).stat().st_size
+            whole = len(made.reasons) == images and made.reasons.count("") == len(made.shapes)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return made if whole and size == made.starts[-1] else None
 
     def write(self, fill: Callable[[Path], Tables]) -> Tables:
         """Let `fill` write the pixels to the file that it is given, and keep them with the tables that it returns.
@@ -121,27 +110,35 @@ class Cache:
         Raises:
             LenextError: the disk is full, or cannot be written to.
         """
-        beside = self.folder.with_name(f".{self.folder.name}.{os.getpid()}")
+        beside = self.folder.with_name(f".{self.folder.name}")
         try:
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir(parents=True)
-            tables = fill(beside / PIXELS)
-            np.savez(
-                beside / TABLES,
-                shapes=tables.shapes, checksums=tables.checksums, digests=tables.digests, sums=tables.sums,
-            )  # fmt: skip
-            said = {"layout": LAYOUT, "tables": _digest(beside / TABLES), "reasons": tables.reasons}
-            write_text(beside / INDEX, to_json(stamped(said)))
-            shutil.rmtree(self.folder, ignore_errors=True)
-            beside.rename(self.folder)
-        except OSError as error:
-            raise LenextError(
-                f"cannot write to the cache {self.folder.parent}: {error.strerror}; set LENEXT_CACHE to a folder with "
-                "room, or give --loading workers"
-            ) from error
+            with self._explained():
+                shutil.rmtree(beside, ignore_errors=True)  # what a run that was killed has left
+                beside.mkdir(parents=True)
+                tables = fill(beside / PIXELS)
+                np.savez(
+                    beside / TABLES,
+                    shapes=tables.shapes, checksums=tables.checksums, digests=tables.digests, sums=tables.sums,
+                )  # fmt: skip
+                digest = _digest((beside / TABLES).read_bytes())
+                said = {"layout": LAYOUT, "tables": digest, "reasons": tables.reasons}
+                write_text(beside / INDEX, to_json(stamped(said)))
+                shutil.rmtree(self.folder, ignore_errors=True)
+                beside.rename(self.folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return tables
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or one_line(error)
+            raise LenextError(
+                f"cannot write to the cache {self.folder.parent}: {reason}; set LENEXT_CACHE to a folder that has room "
+                "and can be written to, or give --loading workers"
+            ) from error
 
     def images(self, tables: Tables, repair: Callable[[int], NDArray[np.uint8]]) -> CachedImages:
         """Return the images, mapped into memory; `repair` decodes one of them anew."""
@@ -154,5 +151,5 @@ class Cache:
         return CachedImages(mapped, places, tables.shapes, tables.channels, tables.checksums, repair)
 
 
-def _digest(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

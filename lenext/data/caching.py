@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lenext.data.cache import Cache, Tables, cache_key
-from lenext.data.chunks import decoded_chunks
+from lenext.data.chunks import LARGEST_CHUNK, decoded_chunks, in_chunks
 from lenext.data.decode import ImageForm, UnreadableImageError, decode, file_content
 from lenext.data.holdout import digest
 from lenext.data.images import CachedImages
@@ -17,6 +19,9 @@ from lenext.data.keeping import kept_in_file
 from lenext.data.source import Split
 from lenext.errors import LenextError
 from lenext.progress import Progress
+
+if TYPE_CHECKING:
+    from lenext.data.source import Item
 
 
 def cached_images(
@@ -29,32 +34,42 @@ def cached_images(
     """
     cache = Cache(cache_key(_digests(split, workers, progress), form), progress)
     with cache.locked():
-        tables = cache.read()
+        tables = cache.read(len(split))
         if tables is None:
             chunks = decoded_chunks(split, form, keep=True, workers=workers)
             shown = progress.track(chunks, what, len(split), lambda chunk: len(chunk.reasons))
             tables = cache.write(lambda path: kept_in_file(shown, form, path))
+        return cache.images(tables, _repair(split, form, tables)), tables
+
+
+def _repair(split: Split, form: ImageForm, tables: Tables) -> Callable[[int], NDArray[np.uint8]]:
+    """Return what decodes a readable image of the split anew."""
     readable, _ = split.readable(tables.reasons)
     exact = dataclasses.replace(form, channels=tables.channels)
 
     def repair(row: int) -> NDArray[np.uint8]:
         try:
-            return decode(readable.items[row], exact)
+            data = file_content(readable.items[row])
+            if digest(data) == tables.digests[row]:
+                return decode(data, exact)
+            reason = "it has changed since; start again"
         except UnreadableImageError as error:
-            raise LenextError(f"{readable.names[row]} can no longer be read: {error}") from error
+            reason = str(error)
+        raise LenextError(f"{readable.names[row]} can no longer be read: {reason}")
 
-    return cache.images(tables, repair), tables
+    return repair
 
 
 def _digests(split: Split, workers: int, progress: Progress) -> NDArray[np.uint64]:
     """Return the digest of each file, 0 of one that cannot be opened."""
-
-    def of(index: int) -> int:
-        try:
-            return digest(file_content(split.items[index]))
-        except UnreadableImageError:
-            return 0
-
     with ThreadPoolExecutor(workers) as pool:
-        found = progress.track(pool.map(of, range(len(split))), "looking for the cache", len(split), lambda _: 1)
-        return np.array(list(found), np.uint64)
+        chunks = in_chunks(split.items, LARGEST_CHUNK)
+        found = (value for chunk in chunks for value in pool.map(_digest, chunk))
+        return np.array(list(progress.track(found, "looking for the cache", len(split), lambda _: 1)), np.uint64)
+
+
+def _digest(item: Item) -> int:
+    try:
+        return digest(file_content(item))
+    except UnreadableImageError:
+        return 0

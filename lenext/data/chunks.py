@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import joblib
 import numpy as np
@@ -17,6 +18,8 @@ from lenext.data.source import Split
 
 if TYPE_CHECKING:
     from lenext.data.source import Item
+
+T = TypeVar("T")
 
 LARGEST_CHUNK = 256  # images a task
 CHUNK_BYTES = 64 * 2**20  # decoded, a task
@@ -52,24 +55,20 @@ def decoded_chunks(split: Split, form: ImageForm, *, keep: bool, workers: int) -
         n_jobs=workers if len(split) > 1 else 1,
         backend="loky" if len(split) >= MANY else "threading",
         return_as="generator",
-    )(joblib.delayed(_read_chunk)(chunk, form, keep) for chunk in _in_chunks(split, size))
+    )(joblib.delayed(_read_chunk)(chunk, form, keep) for chunk in in_chunks(split.items, size))
 
 
-def _in_chunks(split: Split, size: int) -> Iterator[list[Item]]:
-    chunk: list[Item] = []
-    for item in split.items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items, so many at a time."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
         yield chunk
 
 
 def _chunk_size(count: int, form: ImageForm, workers: int) -> int:
     """Return how many images a task takes: enough tasks for all cores, and none that holds much memory."""
     even = -(-count // (8 * workers))
-    return max(1, min(even, LARGEST_CHUNK, CHUNK_BYTES // bytes_needed(form)))
+    return max(1, min(even, most_at_once(form)))
 
 
 def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> Chunk:
@@ -95,6 +94,11 @@ def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> Chunk:
         sums[i, :, 0] = place.sum(0, dtype=np.int64)
         sums[i, :, 1] = np.einsum("pc,pc->c", place, place, dtype=np.int64, casting="safe")  # makes no wide copy
     return Chunk(packed if keep else None, shapes, sums, digests, reasons)
+
+
+def most_at_once(form: ImageForm) -> int:
+    """Return how many images of the form may be decoded before one of them is used."""
+    return max(1, min(LARGEST_CHUNK, CHUNK_BYTES // bytes_needed(form)))
 
 
 def bytes_needed(form: ImageForm) -> int:

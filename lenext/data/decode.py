@@ -38,7 +38,7 @@ SUFFIXES = frozenset(
 )
 RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
-ORIENTATION, SIDEWAYS = 0x0112, 5  # the EXIF tag, and the first of its values that exchange height and width
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and those of its values that exchange height and width
 OVERSIZED = 4  # times the size wanted; decoding at half the scale leaves resizing two pixels for each of its own
 HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)  # how a HEIC file starts
 SLIVER = 16  # how many times longer than the cut an image may grow before it is cut
@@ -94,7 +94,8 @@ def decode_window(
     """Return a window of the image as uint8 (H, W, C) of the form's size.
 
     `choose` is given the height and width of the upright image and returns top, left, height and width. A JPEG whose
-    window is at least `OVERSIZED` times the form's size is decoded at half, a quarter or an eighth of its scale.
+    window is at least `OVERSIZED` times the form's size is decoded at half, a quarter or an eighth of its scale, and
+    differs by at most 2 grey levels in the mean.
 
     Raises:
         UnreadableImageError: empty, truncated, or no image.
@@ -102,24 +103,32 @@ def decode_window(
     data = file_content(item)
     try:
         image = _unread(data)
-        turned = image.getexif().get(ORIENTATION, 1) >= SIDEWAYS
-        across, down = (image.height, image.width) if turned else image.size
-        top, left, height, width = choose((down, across))
-        reduction = _reduction(min(height / form.size[0], width / form.size[1]))
-        if reduction > 1:
-            image.draft(None, (-(-image.width // reduction), -(-image.height // reduction)))
+        turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+        top, left, height, width = choose(image.size if turned else (image.height, image.width))
+        oversize = min(height / form.size[0], width / form.size[1])
+        reduction = _reduce(image, oversize) if isinstance(data, bytes) else 1
         image = _finished(image, form.channels)
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
         raise UnreadableImageError(_reason(error, data)) from error
-    x, y = image.width / across, image.height / down
-    box = (round(left * x), round(top * y), max(1, round((left + width) * x)), max(1, round((top + height) * y)))
-    pixels = np.asarray(_resized(image.crop(box), (form.size[1], form.size[0]), RESAMPLING[form.interpolation]))
+    # Of a reduced image the window may begin and end within a pixel.
+    box = np.array([left, top, left + width, top + height]) / reduction
+    around = np.concatenate([np.floor(box[:2]), np.ceil(box[2:])]).astype(int)
+    inside = tuple((box - np.tile(around[:2], 2)).tolist())
+    image = image.crop(tuple(around.tolist()))
+    pixels = np.asarray(image.resize((form.size[1], form.size[0]), RESAMPLING[form.interpolation], box=inside))
     return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
 
 
-def _reduction(oversize: float) -> int:
-    """Return by how much a JPEG may be reduced in decoding, so that half of what resizing needs to see stays."""
-    return next((factor for factor in (8, 4, 2) if oversize >= factor * OVERSIZED / 2), 1)
+def _reduce(image: Image.Image, oversize: float) -> int:
+    """Let a JPEG be decoded at a part of its scale that leaves resizing two pixels for one, and return which."""
+    factor = next((factor for factor in (8, 4, 2) if oversize >= factor * OVERSIZED / 2), 1)
+    width, height = image.size
+    # What a side has beyond a multiple of the factor becomes a pixel too large, which must not be turned to the front.
+    turned = image.getexif().get(ORIENTATION, 1) != 1
+    if factor == 1 or (turned and (width % factor or height % factor)):
+        return 1
+    image.draft(None, (width // factor, height // factor))
+    return 1 if image.size == (width, height) else factor
 
 
 def open_image(item: Item, channels: int | None = None) -> Image.Image:
@@ -204,13 +213,18 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
 
 
 def _covering(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
-    most = int(LONGEST * min(image.size))
-    width, height = min(image.width, most), min(image.height, most)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
+    top, left, height, width = middle((image.height, image.width))
     if (width, height) != image.size:
         image = image.crop((left, top, left + width, top + height))
     scale = min(1.0, max(size[0] / height, size[1] / width))
     return _resized(image, (max(1, round(width * scale)), max(1, round(height * scale))), resample)
+
+
+def middle(sides: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of the part of an image that is no longer than `LONGEST` allows."""
+    most = int(LONGEST * min(sides))
+    height, width = min(sides[0], most), min(sides[1], most)
+    return (sides[0] - height) // 2, (sides[1] - width) // 2, height, width
 
 
 def _resized(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:

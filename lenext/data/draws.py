@@ -29,11 +29,11 @@ def uniforms(seed: int, epoch: int, indices: NDArray[np.int64], purpose: Purpose
     The generator is SplitMix64 (Steele, Lea and Flood 2014, https://doi.org/10.1145/2660193.2660195), whose finaliser
     hashes seed, epoch, purpose, index and column in turn.
     """
-    state = np.zeros((1, 1), np.uint64)
+    state = np.zeros((1, 1), dtype=np.uint64)
     for part in (seed % 2**64, epoch, int(purpose)):
-        state = _mixed(np.asarray(state + np.uint64(part), np.uint64))
+        state = _mixed(np.add(state, np.uint64(part), dtype=np.uint64))
     rows = _mixed(np.add(state, indices.astype(np.uint64)[:, None], dtype=np.uint64))  # (N, 1)
-    columns = _mixed(rows + np.arange(1, count + 1, dtype=np.uint64))
+    columns = _mixed(np.add(rows, np.arange(1, count + 1, dtype=np.uint64), dtype=np.uint64))
     return (columns >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.data.chunks import in_chunks, most_at_once
 from lenext.data.decode import ImageForm, UnreadableImageError, decode
 from lenext.data.source import Split
 from lenext.errors import LenextError
+
+if TYPE_CHECKING:
+    from lenext.data.source import Item
 
 
 class Images(Protocol):
@@ -175,9 +179,22 @@ class ImagesOnDisk:
         """Return the images at `indices`, in that order."""
         return ImagesOnDisk(split, self.form, self.workers)
 
+    def each(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every image in order, as uint8 (H, W, C); what lies in a stream is read as one.
+
+        Raises:
+            LenextError: an image that could be read before no longer can.
+        """
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="decode") as pool:
+            for chunk in in_chunks(enumerate(self.split.items), most_at_once(self.form)):
+                yield from pool.map(self._decoded, *zip(*chunk, strict=True))
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """Return one image at the form's size, as uint8 (H, W, C)."""
+        return self._decoded(index, self.split.items[index])
+
+    def _decoded(self, index: int, item: Item) -> NDArray[np.uint8]:
         try:
-            return decode(self.split.items[index], self.form)
+            return decode(item, self.form)
         except UnreadableImageError as error:
             raise LenextError(f"{self.split.names[index]} can no longer be read: {error}") from error

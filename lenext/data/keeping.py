@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterable
@@ -78,14 +79,15 @@ def kept_in_file(chunks: Iterable[Chunk], form: ImageForm, path: Path) -> Tables
     done: list[Chunk] = []
     written: list[int] = []  # checksums
     channels = form.channels or 1
-    with path.open("wb") as file:
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(path.open("wb"))
         for chunk in chunks:
             assert chunk.pixels is not None
             if len(chunk.sums) and chunk.channels > channels:
                 file.close()
                 channels = chunk.channels
                 written = _spread_file(path, done, channels)
-                file = path.open("ab")
+                file = opened.enter_context(path.open("ab"))
             pixels = _spread(chunk.pixels, chunk.channels, channels)
             file.write(pixels.data)
             written += _checksums(pixels, chunk.shapes, channels)
@@ -93,7 +95,6 @@ def kept_in_file(chunks: Iterable[Chunk], form: ImageForm, path: Path) -> Tables
             done.append(chunk)
         file.flush()
         os.fsync(file.fileno())
-        file.close()
     sums = [np.broadcast_to(chunk.sums, (len(chunk.sums), channels, 2)) for chunk in done]
     shapes = [chunk.shapes for chunk in done]
     return Tables(

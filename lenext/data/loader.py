@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -58,7 +61,8 @@ class Loader:
         parts = np.array_split(np.arange(len(self)), self.steps)
         decoded: Iterable[NDArray[np.uint8]] = map(self.images.batch, parts)
         if isinstance(self.images, ImagesOnDisk):
-            decoded = one_ahead(decoded)
+            each = self.images.each()
+            decoded = one_ahead(np.stack(list(islice(each, len(part)))) for part in parts)
         for indices, pixels in zip(parts, decoded, strict=True):
             images = torch.from_numpy(pixels).to(self.device, non_blocking=True)
             labels = self.labels[torch.from_numpy(indices)].to(self.device, non_blocking=True)
@@ -76,10 +80,31 @@ def batch_count(images: int, batch_size: int) -> int:
 
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
     """Yield the items, each made in a thread while the one before it is used."""
-    iterator = iter(items)
-    missing = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        coming = thread.submit(next, iterator, missing)
+    iterator, missing = iter(items), object()
+    asked: SimpleQueue[Future[Any] | None] = SimpleQueue()
+
+    def ask() -> Future[Any]:
+        future: Future[Any] = Future()
+        asked.put(future)
+        return future
+
+    def make() -> None:
+        while (future := asked.get()) is not None:
+            try:
+                future.set_result(next(iterator, missing))
+            except BaseException as error:
+                future.set_exception(error)
+            del future  # and what was made, as soon as it has been used
+
+    # No pool: a process that is forked in a thread of one fails at its end, when it waits for that thread.
+    thread = Thread(target=make, name="ahead")
+    thread.start()
+    try:
+        coming = ask()
         while (item := coming.result()) is not missing:
-            coming = thread.submit(next, iterator, missing)
-            yield item  # type: ignore[misc]
+            coming = ask()
+            yield item
+    finally:
+        del coming  # an error in it would keep itself alive, and with it all that it was raised among
+        asked.put(None)
+        thread.join()

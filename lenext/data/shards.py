@@ -10,7 +10,7 @@ import re
 import string
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -252,6 +252,11 @@ class ShardItems(Sequence[bytes]):
         breaks = np.flatnonzero((np.diff(shard) != 0) | (np.diff(offset) < 0)) + 1
         return (image for _, image in self._read(np.split(np.arange(len(self)), breaks)))
 
+    @property
+    def remote(self) -> bool:
+        """Whether some of the shards lie behind https, where each image by its index costs a request."""
+        return any(is_remote(shard.location) for shard in self._table.shards)
+
     def name(self, index: int) -> str:
         """Return what messages call an image."""
         return self._table.name(self._order[index])
@@ -260,7 +265,7 @@ class ShardItems(Sequence[bytes]):
         """Return the images at `indices`, in that order; none is read."""
         return ShardItems(self._table, self._order[indices])
 
-    def shuffled(self, seed: int, epoch: int, buffer: int) -> Iterator[tuple[int, bytes]]:
+    def shuffled(self, seed: int, epoch: int, buffer: int) -> Generator[tuple[int, bytes], None, None]:
         """Yield the index and the bytes of every image once, in an order that (seed, epoch) and `buffer` decide.
 
         Shards come in a drawn order, each read forward once; of the `buffer` images read last, any may come next.

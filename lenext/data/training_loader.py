@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -15,15 +15,14 @@ from lenext.data.augmentation.augment import Augmenter
 from lenext.data.augmentation.augmentation import NOTHING, Augmentation
 from lenext.data.cutting import cut
 from lenext.data.draws import Purpose, uniforms
-from lenext.data.images import CachedImages, ImagesInMemory, ImagesOnDisk, Pixels
+from lenext.data.images import CachedImages, Images, ImagesInMemory, ImagesOnDisk, Pixels
 from lenext.data.loader import Batch, batch_count, one_ahead
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading, available_cores
 from lenext.data.sampling import Sampling, epoch_order
 from lenext.data.windows import DRAWS, draw_windows
-from lenext.data.workers import DecodingWorkers
-
-Views = Callable[[int, int, list[NDArray[np.int64]]], Iterator[Tensor]]  # of a seed, an epoch and batches of indices
+from lenext.data.workers import DecodingWorkers, Views
+from lenext.errors import UserError
 
 
 class TrainingLoader:
@@ -35,6 +34,9 @@ class TrainingLoader:
     `sampling="balanced"` shows every class equally often. `waited` adds up the seconds in which a batch was asked for
     and not there yet. `axes` are the principal axes of the training set's colours, where the augmentation needs them.
     `classes` is how many there are, where the last may have no image.
+
+    Raises:
+        UserError: a balanced order of images that are decoded as they come through a line.
     """
 
     def __init__(
@@ -56,8 +58,16 @@ class TrainingLoader:
         fill = tuple(255 * level for level in preprocessing.mean)
         self.augmenter = Augmenter(augmentation, fill=fill, axes=axes)
         self.workers = available_cores() if workers is None else workers
-        self.way, self._views = _views_of(reading, preprocessing, augmentation, self.workers)
-        self.waited = 0.0
+        self._images, self.waited = reading.images, 0.0
+        self._decoding: DecodingWorkers | None = None
+        if isinstance(self._images, ImagesOnDisk):
+            self._decoding = DecodingWorkers(reading.split, preprocessing.form, augmentation, workers=self.workers)
+            if self._decoding.streams and sampling == "balanced":
+                raise UserError(
+                    "balanced sampling takes the images in an order of its own, and those behind https come in theirs; "
+                    "give sampling shuffled, or --loading cache"
+                )
+        self.way = _way(self._images)
         self._ready = augmentation == NOTHING and self.way == "memory"  # nothing to do that a thread could do ahead
 
     def __len__(self) -> int:
@@ -80,8 +90,13 @@ class TrainingLoader:
         Raises:
             LenextError: an image that could be read before no longer can.
         """
-        order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
-        made = self._made(seed, epoch, np.array_split(order, self.steps))
+        if self._decoding is not None and self._decoding.streams:
+            sizes = [len(part) for part in np.array_split(np.empty(len(self)), self.steps)]
+            found = self._decoding.streamed(seed, epoch, sizes)
+        else:
+            order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
+            found = self._cut(seed, epoch, np.array_split(order, self.steps))
+        made = self._made(seed, epoch, found)
         batches = made if self._ready else one_ahead(made)
         while True:
             began = time.perf_counter()
@@ -93,34 +108,37 @@ class TrainingLoader:
 
     def views(self, parts: list[NDArray[np.int64]], *, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the images of each part as uint8 (N, H, W, C), and each one's own share (N,) where they are mixed."""
-        for indices, views in zip(parts, self._views(seed, epoch, parts), strict=True):
-            pixels = self.augmenter.change(views.to(self.device, non_blocking=True), seed, epoch, indices)
-            yield self.augmenter.mix(pixels, seed, epoch, indices)
+        for indices, views in self._cut(seed, epoch, parts):
+            yield self._augmented(views, seed, epoch, indices)
 
-    def _made(self, seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Batch]:
-        for indices, (pixels, shares) in zip(parts, self.views(parts, seed=seed, epoch=epoch), strict=True):
+    def _made(self, seed: int, epoch: int, found: Iterator[Views]) -> Iterator[Batch]:
+        for indices, views in found:
+            pixels, shares = self._augmented(views, seed, epoch, indices)
             labels = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
             yield Batch(self.preprocessing.normalise(pixels), labels, shares)
 
+    def _augmented(
+        self, views: Tensor, seed: int, epoch: int, indices: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor | None]:
+        pixels = self.augmenter.change(views.to(self.device, non_blocking=True), seed, epoch, indices)
+        return self.augmenter.mix(pixels, seed, epoch, indices)
 
-def _views_of(
-    reading: Reading, preprocessing: Preprocessing, augmentation: Augmentation, workers: int
-) -> tuple[Literal["memory", "cache", "workers"], Views]:
-    """Return the way in, and the function that yields the views of each batch, uint8 (N, H, W, C) on the CPU."""
-    images, form = reading.images, preprocessing.form
-    if isinstance(images, ImagesOnDisk):
-        return "workers", DecodingWorkers(reading.split, form, augmentation, workers=workers).views
-    in_place = augmentation.crop == "none" and isinstance(images, ImagesInMemory)
-    in_place = in_place and images.pixels.shape[1:3] == form.size  # type: ignore[attr-defined]
-
-    def views(seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Tensor]:
+    def _cut(self, seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Views]:
+        """Yield each part and its views, uint8 (N, H, W, C) on the CPU."""
+        if self._decoding is not None:
+            yield from self._decoding.views(seed, epoch, parts)
+            return
+        images, size, plan = self._images, self.preprocessing.form.size, self.augmentation
+        in_place = plan.crop == "none" and isinstance(images, ImagesInMemory) and images.pixels.shape[1:3] == size
         for indices in parts:
-            if in_place:
-                yield torch.from_numpy(images.batch(indices))
-            else:
-                yield torch.from_numpy(_cut(images, indices, seed, epoch, augmentation, form.size))  # type: ignore[arg-type]
+            made = images.batch(indices) if in_place else _cut(images, indices, seed, epoch, plan, size)  # type: ignore[arg-type]
+            yield indices, torch.from_numpy(made)
 
-    return "cache" if isinstance(images, CachedImages) else "memory", views
+
+def _way(images: Images) -> Literal["memory", "cache", "workers"]:
+    if isinstance(images, ImagesOnDisk):
+        return "workers"
+    return "cache" if isinstance(images, CachedImages) else "memory"
 
 
 def _cut(

@@ -23,7 +23,9 @@ WORTH_MEASURING = 45.0  # seconds of training, below which the usual way is take
 WORTH_COMPILING = 1200.0  # below which compiling, which takes half a minute and more, is not tried
 LITTLE = 2e12  # multiply-adds, forward and back, that take any machine but seconds
 PROBED_PIXELS = 32 * 224 * 224  # of the batch that is measured with, at most
+MEASURING = 0.03  # of the training, that measuring may take, but for compiling
 ROUNDS = 3
+HOPELESS = 2.0  # times the usual way's time on a few images, from which on a way is not measured on more
 GAIN = 1.1  # that another way must bring, so that chance does not choose
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
@@ -79,20 +81,29 @@ def choose_arithmetic(
     if not (others or compilable) or not _worth_a_look(model, images, seconds):
         return first
     batch = first_batch()
-    share = min(1.0, PROBED_PIXELS / batch.images[:, 0].numel())
-    probe = batch.images[: max(2, round(share * len(batch)))], batch.labels[: max(2, round(share * len(batch)))]
-    count = len(probe[0])
+    count = min(-(-len(batch) // recipe.accumulate), round(len(batch) * PROBED_PIXELS / batch.images[:, 0].numel()))
+    if count < 2:
+        return first
+
+    def measured(ways: list[Arithmetic], count: int, rounds: int = ROUNDS) -> dict[Arithmetic, float]:
+        return _measured(ways, model, criterion, batch.images[:count], batch.labels[:count], rounds)
+
     with torch.random.fork_rng():
-        taken = _measured([first], model, criterion, *probe)
-        if (seconds or taken[first] * images / count) < WORTH_MEASURING:
+        few = max(2, count // 8)
+        each = measured([first], few, rounds=1)[first] / few
+        total = seconds or each * images
+        if total < WORTH_MEASURING:
             return first
-        taken = _measured([first, *others], model, criterion, *probe)
+        quick = measured([first, *others], few, rounds=1)  # some machines take ten times as long for bfloat16
+        others = [way for way in others if quick.get(way, math.inf) < HOPELESS * quick[first]]
+        count = min(count, max(few, round(MEASURING * total / each / (ROUNDS + 1) / (1 + len(others)))))
+        taken = measured([first, *others], count)
         best = min(taken, key=lambda way: taken[way])
         chosen = best if taken[first] >= GAIN * taken[best] else first
         if compilable and (seconds or taken[chosen] * images / count) >= WORTH_COMPILING:
             progress.note(f"compiling, to see whether that is faster than {chosen}")
             faster = replace(chosen, compiled=True)
-            taken |= _measured([chosen, faster], model, criterion, *probe)
+            taken |= measured([chosen, faster], count)
             chosen = faster if taken.get(faster, math.inf) * GAIN <= taken[chosen] else chosen
     told = ", ".join(f"{way} {count / each:,.0f}" for way, each in taken.items())
     progress.note(f"arithmetic: {chosen} (images a second, measured on {count}: {told})")
@@ -101,7 +112,9 @@ def choose_arithmetic(
 
 def _worth_a_look(model: ImageClassifier, images: int, seconds: float | None) -> bool:
     """Say whether the arithmetic of the training may take long enough to measure how it runs best."""
-    if seconds is not None or model.spec is None:
+    if seconds is not None:
+        return seconds >= WORTH_MEASURING
+    if model.spec is None:
         return True
     facts, (height, width) = lookup(model.spec.name).facts, model.spec.size
     return 3 * facts.macs * images * height * width / facts.size**2 > LITTLE
@@ -115,14 +128,19 @@ def _candidates(recipe: Recipe) -> list[Arithmetic]:
 
 
 def _measured(
-    ways: list[Arithmetic], model: ImageClassifier, criterion: Criterion, images: Tensor, labels: Tensor
+    ways: list[Arithmetic],
+    model: ImageClassifier,
+    criterion: Criterion,
+    images: Tensor,
+    labels: Tensor,
+    rounds: int,
 ) -> dict[Arithmetic, float]:
     """Return the seconds that a step takes each way, the least of several in turn; of those that work."""
     copies = {}
     for way in ways:
         twin = copy.deepcopy(model).train()
-        step = _step(way, twin, criterion, images, labels)
         try:
+            step = _step(way, twin, criterion, images, labels)
             step()
         except (RuntimeError, ImportError):  # some layers lack some kinds of numbers; compilers fail in many ways
             if way == ways[0]:
@@ -130,7 +148,7 @@ def _measured(
             continue
         copies[way] = step
     taken = dict.fromkeys(copies, math.inf)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for way, step in copies.items():
             began = time.perf_counter()
             step()

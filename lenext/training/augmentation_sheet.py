@@ -110,7 +110,7 @@ def _short(value: Any) -> str:
 
 def _first_model(recipe: str) -> str:
     """Return the model whose size shows what a recipe is for."""
-    return next(iter(about(recipe).models), "resnet18") if recipe != "paper" else "resnet18"
+    return "resnet18" if recipe.removesuffix(":tiny") == "paper" else next(iter(about(recipe).models), "resnet18")
 
 
 def _some(split: Split, most: int) -> Split:

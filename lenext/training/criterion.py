@@ -33,11 +33,20 @@ class Criterion:
         """
         return labels if shares is None else mixed_targets(labels, self.classes, shares)
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return those that the loss sees in logits (N, classes), (N, classes) or one more, for "none of these"."""
+        return self._with_none(logits).softmax(1)
+
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of logits (N, classes)."""
+        """Return the mean loss of logits (N, classes); a batch of rare images counts for more than one of others."""
         weights = self.weights
         if self.loss == "map":
-            logits = pad(logits, (0, 1), value=NONE_OF_THESE)
             targets = pad(targets, (0, 1)) if targets.ndim == 2 else targets
             weights = None if weights is None else pad(weights, (0, 1), value=1.0)
-        return cross_entropy(logits, targets, weights, label_smoothing=self.smoothing)
+        summed = cross_entropy(
+            self._with_none(logits), targets, weights, label_smoothing=self.smoothing, reduction="sum"
+        )
+        return summed / len(logits)
+
+    def _with_none(self, logits: Tensor) -> Tensor:
+        return pad(logits, (0, 1), value=NONE_OF_THESE) if self.loss == "map" else logits

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from lenext.training.criterion import Criterion
@@ -25,7 +25,7 @@ class DiagonalLevenbergMarquardt(Optimizer):
     """Moves each weight against its gradient by `lr / (damping + h)`, h being its second derivative.
 
     optimiser = DiagonalLevenbergMarquardt(model.parameters(), lr=5e-4, damping=0.02)
-    optimiser.measure(model, criterion, images)    # before each epoch; until then h is 1
+    optimiser.measure(model.forward_train, criterion, images, seed=(0, 1))    # before each epoch; until then h is 1
     """
 
     def __init__(self, params: Any, *, lr: float, damping: float) -> None:
@@ -46,15 +46,20 @@ class DiagonalLevenbergMarquardt(Optimizer):
                 parameter.addcdiv_(parameter.grad, scale, value=-group["lr"])
 
     def measure(
-        self, model: nn.Module, criterion: Criterion, images: Iterable[Tensor], *, seed: tuple[int, int]
+        self,
+        model: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
+        criterion: Criterion,
+        images: Iterable[Tensor],
+        *,
+        seed: tuple[int, int],
     ) -> None:
         """Measure the second derivatives on `images`, each (1, C, H, W), with answers drawn from the seed."""
         generator = np.random.default_rng(seed)
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         sums, count = [torch.zeros_like(parameter) for parameter in parameters], 0
         for image in images:
-            logits = model(image)
-            probabilities = logits.detach().double().softmax(1).cpu().numpy()[0]
+            logits, _ = model(image)
+            probabilities = criterion.probabilities(logits.detach().double()).cpu().numpy()[0]
             drawn = torch.tensor([generator.choice(len(probabilities), p=probabilities / probabilities.sum())])
             loss = criterion(logits, drawn.to(logits.device))
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -16,12 +16,12 @@ from lenext.errors import LenextError, UserError
 from lenext.evaluation.judge import Judgement, judge
 from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
-from lenext.training.arithmetic import Arithmetic, Forward
+from lenext.training.arithmetic import Arithmetic
 from lenext.training.average import Average
 from lenext.training.criterion import Criterion
 from lenext.training.levenberg_marquardt import IMAGES, DiagonalLevenbergMarquardt
 from lenext.training.optimiser import make_optimiser
-from lenext.training.pace import FIRST_PLAN, Pace
+from lenext.training.pace import Pace
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.schedule import rate_share
 
@@ -80,16 +80,14 @@ def fit(
         number += 1
         model.train()
         if isinstance(work.optimiser, DiagonalLevenbergMarquardt):
-            work.optimiser.measure(model, criterion, _one_by_one(train, seed, number), seed=(seed, number))
-        began, waited, losses = time.perf_counter(), train.waited, list[float]()
+            work.optimiser.measure(work.answers, criterion, _one_by_one(train, seed, number), seed=(seed, number))
+        began, waited, losses = pace.begin(), train.waited, list[float]()
         batches = train.shuffled(seed=seed, epoch=number)
         for batch in progress.track(batches, _title(number, pace), len(train), len):
             lr = recipe.lr * rate_share(recipe, pace.done, pace.steps)
             losses.append(work.step(batch, lr, pace.step + 1))
             images += len(batch)
             pace.advance()
-            if pace.step == FIRST_PLAN:
-                pace.plan((time.perf_counter() - began) / FIRST_PLAN, train.batch_size)
             if pace.step >= pace.steps:
                 break
         ended = time.perf_counter()
@@ -102,8 +100,7 @@ def fit(
             number, pace.step, images, lr, losses, began, ended, train.waited - waited, judge(judged, held_out),
             watched, not since, judged,
         )  # fmt: skip
-        pace.after = time.perf_counter() - ended
-        pace.plan((ended - began) / len(losses), train.batch_size)
+        pace.judge()
 
 
 class _Work:
@@ -115,15 +112,26 @@ class _Work:
         self.optimiser = make_optimiser(model, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
 
+    def answers(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the logits of images (N, C, H, W), and those of auxiliary classifiers."""
+        try:
+            return self.forward(self.arithmetic.order(images))
+        except ValueError as error:
+            if len(images) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                "one image at a time is too few: batch normalisation takes the variance of one value a map; give "
+                "--batch-size 2 or more, fewer parts to accumulate, or another optimizer than sdlm"
+            ) from error
+
     def step(self, batch: Batch, lr: float, number: int) -> float:
         """Change the weights by a batch, and return its loss."""
         recipe, loss = self.recipe, 0.0
         targets = self.criterion.targets(batch.labels, batch.shares)
-        for images, wanted in zip(
-            batch.images.tensor_split(recipe.accumulate), targets.tensor_split(recipe.accumulate), strict=True
-        ):
+        parts = min(recipe.accumulate, len(batch))
+        for images, wanted in zip(batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True):
             with self.arithmetic.cast(images.device):
-                logits, auxiliary = _answers(self.forward, self.arithmetic.order(images))
+                logits, auxiliary = self.answers(images)
             part = self.criterion(logits.float(), wanted)
             for extra in auxiliary:
                 part = part + recipe.auxiliary * self.criterion(extra.float(), wanted)
@@ -146,7 +154,7 @@ class _Work:
 
 
 def _title(number: int, pace: Pace) -> str:
-    if pace.deadline is not None and pace.step < FIRST_PLAN:
+    if not pace.planned:
         return f"epoch {number}"
     return f"epoch {number} of {'about ' if pace.deadline is not None else ''}{pace.epochs}"
 
@@ -159,15 +167,3 @@ def _one_by_one(train: TrainingLoader, seed: int, number: int) -> Iterator[Tenso
         left -= min(left, len(batch))
         if not left:
             return
-
-
-def _answers(forward: Forward, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    try:
-        return forward(images)
-    except ValueError as error:
-        if len(images) > 1 or "more than 1 value per channel" not in str(error):
-            raise
-        raise UserError(
-            "one image a step is too few: batch normalisation takes the variance of one value a map; "
-            "give --batch-size 2 or more"
-        ) from error

@@ -20,6 +20,7 @@ from lenext.data.reading import Reading
 from lenext.data.source import ALL, Source
 from lenext.data.training_data import TrainingData, as_evaluated, kept_form, read_training_data
 from lenext.data.training_loader import TrainingLoader
+from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
@@ -28,7 +29,7 @@ from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.pace import LONGEST, Pace
 from lenext.training.recipes import Recipe, Situation, make_recipe
 from lenext.training.recipes.situation import all_grey
-from lenext.training.settings import Settings
+from lenext.training.settings import Settings, network_rates
 from lenext.weights.classes import ClassList
 
 JUDGING_BATCH = 256
@@ -71,12 +72,13 @@ def prepare(
     """
     situation = _situation(settings, source)
     recipe = make_recipe(settings.recipe, situation, settings.overrides)
-    options = {**_rates(recipe), **settings.options}
+    options = {**network_rates(recipe), **settings.options}
     start = settings.start(source.class_names, options)
     stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
     data = read_training_data(
         source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
     )
+    trained_on = np.unique(data.train.digests)  # those set aside count too, for they choose the weights
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -97,8 +99,8 @@ def prepare(
         progress=progress,
     )  # fmt: skip
     deadline = started + 60 * settings.minutes - SAVING if settings.minutes else None
-    pace = Pace(LONGEST if deadline else steps, train.steps, len(data.held_out.images), deadline)
-    trained_on = np.unique(data.train.digests)
+    judged = len(data.held_out.images) + (len(watched.images) if watched else 0)
+    pace = Pace(LONGEST if deadline else steps, train.steps, judged / recipe.batch_size, deadline)
     return Prepared(
         model, data, recipe, train,
         Loader(data.held_out, data.preprocessing, batch_size=JUDGING_BATCH, device=device),
@@ -121,12 +123,6 @@ def _situation(settings: Settings, source: Source) -> Situation:
     return replace(settings.situation(images), grey=settings.channels == 1 or all_grey(split))
 
 
-def _rates(recipe: Recipe) -> dict[str, Any]:
-    """Return the options of the architecture that the recipe sets."""
-    rates = {"dropout": recipe.dropout, "stochastic_depth": recipe.stochastic_depth}
-    return {key: rate for key, rate in rates.items() if rate >= 0}
-
-
 def _model(
     settings: Settings, source: Source, data: TrainingData, start: Pretrained | None, options: Mapping[str, Any]
 ) -> ImageClassifier:
@@ -141,6 +137,8 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
     if not recipe.early_stopping:
         return data, None
     mask = watched_mask(data.train.digests, data.train.labels)
+    if not mask.any():
+        raise UserError("early stopping has no image to go by: no class has two different ones to train on")
     form = data.preprocessing.form
     kept = kept_form(recipe.augmentation, form)
     watched = as_evaluated(data.train.take(np.flatnonzero(mask)), kept, form, settings.loading)

@@ -22,10 +22,11 @@ def rate_share(recipe: Recipe, done: float, steps: int) -> float:
         return _cosine(after)
     if recipe.schedule == "linear":
         return 1 - after
+    reached = done + 0.5 / steps  # a sum of shares may fall short of a milestone by its rounding
     if recipe.schedule == "exponential":
-        return float(recipe.decay ** math.floor(done * recipe.epochs / recipe.decay_epochs))
+        return float(recipe.decay ** math.floor(reached * recipe.epochs / recipe.decay_epochs))
     if recipe.schedule == "step":
-        passed = sum(done >= at - 0.5 / steps for at in recipe.milestones)
+        passed = sum(reached >= at for at in recipe.milestones)
         return (1.0, *recipe.factors)[passed]
     return 1.0
 

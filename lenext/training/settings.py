@@ -17,8 +17,9 @@ from lenext.growing import How, grow, require_how
 from lenext.models import lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
-from lenext.training.recipes import Situation, make_recipe
+from lenext.training.recipes import Recipe, Situation, make_recipe
 
+MANY = 1_000_000  # images, for a recipe that is made to be checked before any is counted
 MOST_WORKERS = 256
 SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an option of their own
 
@@ -70,16 +71,29 @@ class Settings:
             raise UserError(f"loading {self.loading!r} cannot be; give {', '.join(LOADINGS)}")
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
             raise UserError(f"workers {self.workers} cannot be; give 0 to {MOST_WORKERS}")
-        make_recipe(self.recipe, self.situation(1), self.overrides)
+        recipe = make_recipe(self.recipe, self.situation(MANY), self.overrides)
         for key in COMMON & self.options.keys():
             raise UserError(f"{key} is no option of an architecture; train has an argument of its own for it, or none")
         for key, value in self.options.items():
             finite = math.isfinite(value) if isinstance(value, float) else isinstance(value, bool | int | str)
             if not finite:
                 raise UserError(f"option {key} {value!r} cannot be: give a finite number, a word, true or false")
-        if self.options:
+        self._require_buildable(network_rates(recipe), recipe.name)
+
+    def _require_buildable(self, rates: Mapping[str, Any], recipe: str) -> None:
+        options = {**rates, **self.options}
+        if not options:
+            return
+        try:
             with Skeleton():
-                create(self.model, size=self.size, **self.options)
+                create(self.model, size=self.size, **options)
+        except UserError as error:
+            own = [key for key in rates if key not in self.overrides and f"'{key}'" in str(error)]
+            if not own:
+                raise
+            raise UserError(
+                f"the recipe {recipe} sets {own[0]}, which {self.model} does not have; leave it out: --set {own[0]}=-1"
+            ) from error
 
     def form(self) -> ImageForm:
         """Return what images are brought to where no weights decide it."""
@@ -134,7 +148,8 @@ class Settings:
         for key, value in self.options.items():
             words += ["--option", f"{key}={value}"]
         for key, value in self.overrides.items():
-            words += [f"--{key.replace('_', '-')}", str(value)] if key in SHORTCUTS else ["--set", f"{key}={value}"]
+            told = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            words += [f"--{key.replace('_', '-')}", told] if key in SHORTCUTS else ["--set", f"{key}={told}"]
         return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:
@@ -145,3 +160,9 @@ class Settings:
             "options": dict(self.options),
             "size": list(self.size) if self.size else None,
         }
+
+
+def network_rates(recipe: Recipe) -> dict[str, Any]:
+    """Return the options of the architecture that the recipe sets."""
+    rates = {"dropout": recipe.dropout, "stochastic_depth": recipe.stochastic_depth}
+    return {key: rate for key, rate in rates.items() if rate >= 0}

@@ -37,7 +37,7 @@ def announce(ready: Prepared, progress: Progress) -> None:
     )
     if recipe.why:
         progress.note(f"{recipe.name} is {recipe.why}")
-    progress.note(f"images: {_where(ready.train)}")
+    progress.note(f"images: {_where(ready.train)}; arithmetic: {ready.arithmetic}")
     if judged < FEW:
         progress.note(f"note: {plural(judged, 'image')} to judge by is few; the figures say little")
 

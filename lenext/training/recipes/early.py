@@ -18,8 +18,8 @@ SMALL = "lenext train digits --model {} --size {} --recipe {}:tiny"
         models=("lenet5_1998",),
         command="lenext train mnist/ --model lenet5_1998 --recipe lenet",
         reached=(Reached(top1=99.05, model="lenet5_1998", data="MNIST", source="published"),),
-        tiny={"epochs": 3},
-        tiny_command="lenext train digits --model lenet5_1998 --recipe lenet:tiny",
+        tiny={"epochs": 8},
+        tiny_command="lenext train digits --model lenet5_1998 --recipe lenet:tiny --threads 1",
     )
 )
 def lenet(situation: Situation) -> Recipe:
@@ -51,7 +51,7 @@ def lenet(situation: Situation) -> Recipe:
         models=("alexnet", "alexnet_2012", "alexnet_96"),
         command=IMAGENET.format("alexnet_2012", "alexnet"),
         reached=(Reached(top1=59.3, model="alexnet_2012", data="ImageNet", source="published", note="ten views"),),
-        tiny={"epochs": 3, "batch_size": 32},
+        tiny={"epochs": 3, "batch_size": 16, "clip": 1.0, "dropout": 0.1},
         tiny_command=SMALL.format("alexnet", 63, "alexnet"),
     )
 )
@@ -116,7 +116,7 @@ def vgg(situation: Situation) -> Recipe:
         models=("googlenet",),
         command=IMAGENET.format("googlenet", "googlenet"),
         reached=(),
-        tiny={"epochs": 3, "batch_size": 32},
+        tiny={"epochs": 3, "batch_size": 16, "clip": 1.0},
         tiny_command=SMALL.format("googlenet", 32, "googlenet"),
     )
 )

@@ -20,7 +20,7 @@ SMALL = "lenext train digits --model {} --size 32 --recipe {}:tiny"
             Reached(top1=72.0, model="mobilenet_v2", data="ImageNet", source="published"),
             Reached(top1=70.6, model="mobilenet_v1", data="ImageNet", source="published"),
         ),
-        tiny={"epochs": 3, "batch_size": 32},
+        tiny={"epochs": 4, "batch_size": 32, "lr": 0.01},
         tiny_command=SMALL.format("mobilenet_v2", "mobilenet"),
     )
 )
@@ -53,8 +53,9 @@ def mobilenet(situation: Situation) -> Recipe:
         models=tuple(f"efficientnet_b{k}" for k in range(8)),
         command="lenext train imagenet/ --model efficientnet_b0 --recipe efficientnet",
         reached=(Reached(top1=76.3, model="efficientnet_b0", data="ImageNet", source="published"),),
-        tiny={"epochs": 3, "batch_size": 32, "warmup": 0.1, "ema": 0.9},
-        tiny_command=SMALL.format("efficientnet_b0", "efficientnet"),
+        tiny={"epochs": 4, "batch_size": 32, "lr": 3e-4, "warmup": 0.1, "ema": 0.9},
+        tiny_command="lenext train digits --model efficientnet_b0 --option depth=0.5 --size 32 "
+        "--recipe efficientnet:tiny",
     )
 )
 def efficientnet(situation: Situation) -> Recipe:
@@ -96,8 +97,9 @@ def efficientnet(situation: Situation) -> Recipe:
             Reached(top1=83.8, model="convnext_base", data="ImageNet", source="published"),
             Reached(top1=84.3, model="convnext_large", data="ImageNet", source="published"),
         ),
-        tiny={"epochs": 3, "batch_size": 32, "lr": 1e-3, "warmup": 0.1, "ema": 0.9},
-        tiny_command="lenext train digits --model convnext_tiny --option depth=0.34 --size 32 --recipe convnext:tiny",
+        tiny={"epochs": 6, "batch_size": 32, "lr": 1e-3, "warmup": 0.1, "ema": 0.9},
+        tiny_command="lenext train digits --model convnext_tiny --option depth=0.34 --option width=0.5 --size 32 "
+        "--recipe convnext:tiny",
     )
 )
 def convnext(situation: Situation) -> Recipe:

@@ -56,13 +56,14 @@ def default(situation: Situation) -> Recipe:
     if situation.photos and images < FEW:
         return dataclasses.replace(small_data(situation), why=f"small_data, for {images:,} photos are few")
     made = _one_cycle(images)
+    cycle = f"one cycle, as long as suits {images:,} images"
     if situation.grey:
-        return dataclasses.replace(made, why="one cycle; grey images are shown as they are")
+        return dataclasses.replace(made, why=f"{cycle}; grey ones are shown as they are")
     if situation.photos:
         parts = Augmentation(crop="inception", area=(0.35, 1.0), mirror=True)
-        return dataclasses.replace(made, augmentation=parts, why="one cycle; photos are cut at random and mirrored")
+        return dataclasses.replace(made, augmentation=parts, why=f"{cycle}; photos are cut at random and mirrored")
     shifted = Augmentation(crop="pad", padding=max(1, min(situation.size) // 8), mirror=True)
-    return dataclasses.replace(made, augmentation=shifted, why="one cycle; small pictures are shifted and mirrored")
+    return dataclasses.replace(made, augmentation=shifted, why=f"{cycle}; small pictures are shifted and mirrored")
 
 
 @recipe(
@@ -94,7 +95,7 @@ def sgd(situation: Situation) -> Recipe:
         title="CIFAR in minutes",
         paper="2404.00498",
         command="lenext train cifar10/ --model resnet20_cifar --recipe cifar_fast --minutes 15",
-        tiny={"epochs": 3},
+        tiny={"epochs": 6, "batch_size": 32},
         tiny_command="lenext train digits --model resnet20_cifar --size 16 --recipe cifar_fast:tiny",
         general=True,
     )
@@ -118,7 +119,7 @@ def cifar_fast(situation: Situation) -> Recipe:
         warmup=0.2,
         warmup_start=0.1,
         label_smoothing=0.1,
-        augmentation=Augmentation(crop="translate", padding=max(1, min(situation.size) // 8), mirror=True),
+        augmentation=Augmentation(crop="translate", padding=4, mirror=True),
     )
 
 
@@ -126,7 +127,7 @@ def cifar_fast(situation: Situation) -> Recipe:
     About(
         title="From weights that are there",
         command="lenext train photos/ --model mobilenet_v2 --weights FILE --recipe finetune",
-        tiny={"epochs": 2},
+        tiny={"epochs": 6},
         tiny_command=DIGITS.format("finetune:tiny"),
         general=True,
     )
@@ -145,7 +146,7 @@ def finetune(situation: Situation) -> Recipe:
         title="Few images, from random weights",
         paper="2103.10158",
         command="lenext train photos/ --model resnet18 --recipe small_data",
-        tiny={"epochs": 2},
+        tiny={"epochs": 6},
         tiny_command=DIGITS.format("small_data:tiny"),
         general=True,
     )

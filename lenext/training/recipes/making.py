@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lenext.data.augmentation.augmentation import Augmentation
 from lenext.errors import UserError
+from lenext.models import lookup
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
@@ -47,6 +48,11 @@ class About:
     tiny: Mapping[str, Any]
     tiny_command: str
     general: bool = False
+
+    @property
+    def paper_url(self) -> str:
+        """The paper's address: `paper` is an arXiv number or a DOI."""
+        return ("https://doi.org/" if self.paper.startswith("10.") else "https://arxiv.org/abs/") + self.paper
 
 
 _RECIPES: dict[str, tuple[About, Make]] = {}
@@ -100,17 +106,23 @@ def make_recipe(name: str, situation: Situation, overrides: Mapping[str, Any]) -
     made = make(situation)
     small = dict(known.tiny) if name.endswith(TINY) else {}
     made = _replaced(dataclasses.replace(made, name=name), {**small, **values})
-    scale = (made.batch_size / made.lr_batch if made.lr_batch else 1.0) * (situation.lr_scale if known.general else 1.0)
-    return made if "lr" in {**small, **values} else dataclasses.replace(made, lr=made.lr * scale)
+    if "lr" in {**small, **values}:
+        return made
+    borne = situation.lr_scale if known.general else 1.0
+    scale = borne * (made.batch_size / made.lr_batch if made.lr_batch else 1.0)
+    why = f"{made.why}; at {borne:g} of its rate, for {situation.model} bears no more" if borne != 1 else made.why
+    return dataclasses.replace(made, lr=made.lr * scale, why=why.removeprefix("; "))
 
 
 def _of_paper(model: str) -> str:
     found = next((name for name, (about, _) in _RECIPES.items() if model in about.models), None)
     if found is None:
-        known = sorted({each for about, _ in _RECIPES.values() for each in about.models})
-        raise UserError(
-            f"no recipe here is of the paper of {model or 'no model'!r}; there are those of {', '.join(known)}"
-        )
+        if not model:
+            raise UserError("which paper? Name its recipe, such as resnet, or give --model")
+        family = lookup(model).family
+        known = [each for about, _ in _RECIPES.values() for each in about.models if lookup(each).family == family]
+        hint = f"of its family there are those of {', '.join(known)}; else " if known else ""
+        raise UserError(f"no recipe here is of the paper of {model}; {hint}give one of `lenext recipes`, as default")
     return found
 
 

@@ -23,8 +23,8 @@ CIFAR = Augmentation(crop="pad", padding=4, mirror=True)
         ),
         command="lenext train imagenet/ --model resnet50 --recipe resnet",
         reached=(Reached(top1=77.15, model="resnet50_v1", data="ImageNet", source="published", note="ten views"),),
-        tiny={"epochs": 3, "batch_size": 32, "lr": 0.02},
-        tiny_command=SMALL.format("resnet18", 32, "resnet"),
+        tiny={"epochs": 6, "batch_size": 16, "lr": 0.02},
+        tiny_command="lenext train digits --model resnet18 --option width=0.5 --size 32 --recipe resnet:tiny",
     )
 )
 def resnet(situation: Situation) -> Recipe:
@@ -93,8 +93,9 @@ def resnet_cifar(situation: Situation) -> Recipe:
             Reached(top1=93.57, model="resnet110_cifar", data="CIFAR-10", source="published"),
             Reached(top1=92.07, model="resnet1202_cifar", data="CIFAR-10", source="published"),
         ),
-        tiny={"epochs": 1, "batch_size": 32},
-        tiny_command=SMALL.format("resnet110_cifar", 8, "resnet110_cifar"),
+        tiny={"epochs": 4, "batch_size": 32, "lr": 0.05},
+        tiny_command="lenext train digits --model resnet110_cifar --option depth=0.25 --size 16 "
+        "--recipe resnet110_cifar:tiny",
     )
 )
 def resnet110_cifar(situation: Situation) -> Recipe:
@@ -143,7 +144,7 @@ def wide_resnet(situation: Situation) -> Recipe:
         models=("densenet121", "densenet161", "densenet169", "densenet201", "densenet264"),
         command="lenext train imagenet/ --model densenet121 --recipe densenet",
         reached=(Reached(top1=74.98, model="densenet121", data="ImageNet", source="published", note="one crop"),),
-        tiny={"epochs": 2, "batch_size": 32, "lr": 0.02},
+        tiny={"epochs": 4, "batch_size": 32, "lr": 0.02},
         tiny_command="lenext train digits --model densenet121 --option depth=0.5 --size 32 --recipe densenet:tiny",
     )
 )
@@ -179,8 +180,9 @@ def densenet(situation: Situation) -> Recipe:
             Reached(top1=95.9, model="densenet100_12_cifar", data="CIFAR-10", source="published"),
             Reached(top1=95.49, model="densenet_bc100_12_cifar", data="CIFAR-10", source="published"),
         ),
-        tiny={"epochs": 2, "batch_size": 32},
-        tiny_command="lenext train digits --model densenet40_12_cifar --size 8 --recipe densenet_cifar:tiny",
+        tiny={"epochs": 3, "batch_size": 32},
+        tiny_command="lenext train digits --model densenet40_12_cifar --option depth=0.5 --size 8 "
+        "--recipe densenet_cifar:tiny",
     )
 )
 def densenet_cifar(situation: Situation) -> Recipe:
