@@ -44,10 +44,10 @@ with Experiment(__doc__, train=1000, test=400, epochs=40, rate=0.3, batch=64) as
 
 losses = {name: by_step(rows) for name, rows in curves.items()}
 top1 = {name: by_epoch(rows, "top1") for name, rows in curves.items()}
-waits = {}
+waits = {}  # a net that learns nothing waits for all its steps
 for name in MODELS:
     learning = losses[name].y < 0.9 * math.log(experiment.classes)
-    waits[name] = [losses[name].x[seed.argmax()] if seed.any() else np.inf for seed in learning]
+    waits[name] = [losses[name].x[seed.argmax() if seed.any() else -1] for seed in learning]
     print(f"{name}: loss below 90 % of chance after {spread(waits[name], 0)} steps, top-1 {spread(top1[name].last)} %")
 
 draw(

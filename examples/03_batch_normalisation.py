@@ -20,7 +20,7 @@ from experiment import Experiment, Panel, by_setting, draw, final, spread
 import lenext
 from lenext import LenextError, UserError
 
-MODELS = {"without": "vgg11", "with batch norm": "vgg11_bn"}
+MODELS = {"without": "vgg11", "batch norm": "vgg11_bn"}
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 STEPS = {"momentum": 0.9, "nesterov": False, "schedule": "constant", "warmup": 0.0}
 
@@ -48,13 +48,13 @@ with Experiment(__doc__, train=1000, test=400, epochs=4, rates=RATES) as experim
 highest = {}
 for name in MODELS:
     learns = [rate for rate, values in zip(rates, top1[name], strict=True) if np.median(values) > 3 * chance]
-    highest[name] = f"up to a rate of {max(learns):g}" if learns else "at none of these rates"
+    highest[name] = f"at rates up to {max(learns):g}" if learns else "at none of these rates"
     for rate, values in zip(rates, top1[name], strict=True):
         print(f"{name}, rate {rate:g}: top-1 {spread(values)} %")
 
 draw(
     experiment.out,
-    f"VGG-11 learns {highest['with batch norm']} with batch normalisation, {highest['without']} without",
+    f"VGG-11 learns {highest['batch norm']} with batch normalisation, {highest['without']} without",
     Panel(
         title="Training loss in the last epoch, nats", along="learning rate", log="x", ticks=rates,
         lines={name: by_setting(rates, values) for name, values in losses.items()},

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from lenext.training.recipes import About, Recipe, Situation
 
 IMAGES = 50_000  # that a recipe is shown for
-TINY_FORM = "tiny form"  # the note of figures that say nothing of the recipe's own
 
 
 def recipes(
@@ -26,7 +25,7 @@ def recipes(
     Example: [bold]lenext recipes resnet_cifar[/bold]
     """
     from lenext.errors import UserError
-    from lenext.training.recipes import about, make_recipe, recipe_names
+    from lenext.training.recipes import TINY_FORM, about, make_recipe, recipe_names
 
     if name is not None:
         if name.removesuffix(":tiny") == "paper":

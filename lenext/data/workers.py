@@ -148,6 +148,8 @@ class DecodingWorkers:
                 if isinstance(found, str):
                     raise LenextError(found)
                 yield asked.popleft(), found
+            if self._requests.failed:
+                raise self._requests.failed.pop()
         except Exception as error:
             if not _tells_of_a_kill(error):
                 raise
@@ -166,17 +168,24 @@ def _tells_of_a_kill(error: Exception) -> bool:
 
 
 class _Requests:
-    """The requests of the epoch that is under way; each is made when a process has room for it."""
+    """The requests of the epoch that is under way; each is made when a process has room for it.
+
+    Where one cannot be made they end, and `failed` holds why; raised at this place, it would meet torch in the middle
+    of starting its processes.
+    """
 
     def begin(self, requests: Iterator[Request]) -> deque[NDArray[np.int64]]:
         """Start an epoch; return the images of the requests that were made, in their order."""
-        self._coming, self._made = requests, deque[NDArray[np.int64]]()
+        self._coming, self._made, self.failed = requests, deque[NDArray[np.int64]](), list[LenextError]()
         return self._made
 
     def __iter__(self) -> Iterator[Request]:
-        for request in self._coming:
-            self._made.append(request.indices)
-            yield request
+        try:
+            for request in self._coming:
+                self._made.append(request.indices)
+                yield request
+        except LenextError as error:
+            self.failed.append(error)
 
 
 def _ignore_interrupts(_worker: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lenext.data.loader import Batch
+from lenext.errors import UserError
 from lenext.models import ImageClassifier, lookup
 from lenext.progress import SILENT, Progress
 from lenext.training.criterion import Criterion
@@ -75,9 +77,15 @@ def choose_arithmetic(
 
     A copy of the model is measured. Where the whole of the training is short, nothing is: `images` are to be trained
     on, or for so many `seconds`.
+
+    Raises:
+        UserError: it is to be compiled, and there is no compiler.
     """
     first, *others = _candidates(recipe)
-    compilable = recipe.compile == "auto" and any(map(shutil.which, COMPILERS))
+    compiler = any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS)))
+    if recipe.compile == "yes" and not compiler:
+        raise UserError("compile 'yes' cannot be here: there is no C++ compiler; install one, or --set compile=no")
+    compilable = recipe.compile == "auto" and compiler
     if not (others or compilable) or not _worth_a_look(model, images, seconds):
         return first
     batch = first_batch()
@@ -94,9 +102,11 @@ def choose_arithmetic(
         total = seconds or each * images
         if total < WORTH_MEASURING:
             return first
+        if not seconds and measured([first], count, rounds=1)[first] * images / count < WORTH_MEASURING:
+            return first  # a few images take longer each than many
+        count = min(count, max(few, round(MEASURING * total / each / (ROUNDS + 1) / (1 + len(others)))))
         quick = measured([first, *others], few, rounds=1)  # some machines take ten times as long for bfloat16
         others = [way for way in others if quick.get(way, math.inf) < HOPELESS * quick[first]]
-        count = min(count, max(few, round(MEASURING * total / each / (ROUNDS + 1) / (1 + len(others)))))
         taken = measured([first, *others], count)
         best = min(taken, key=lambda way: taken[way])
         chosen = best if taken[first] >= GAIN * taken[best] else first

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
-from collections.abc import Generator
+import weakref
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,13 @@ from pictures import class_folder
 from lenext.data import reading as reading_module
 from lenext.data.decode import ImageForm
 from lenext.data.images import ImagesOnDisk
-from lenext.data.loader import Batch, Loader
+from lenext.data.loader import Batch, Loader, one_ahead
 from lenext.data.opening import open_source
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
 from lenext.data.training_loader import TrainingLoader
+from lenext.errors import LenextError
 
 CPU = torch.device("cpu")
 PLAIN = Preprocessing(ImageForm(size=(2, 3), channels=1), mean=(0.0,), std=(1 / 255,))  # leaves 0 to 255 as they are
@@ -134,11 +138,33 @@ def test_leaving_an_epoch_early_leaves_no_thread_behind(tmp_path: Path, monkeypa
     preprocessing = Preprocessing(ImageForm(size=(4, 4), channels=3), (0.5,) * 3, (0.5,) * 3)
     batches = Loader(reading, preprocessing, batch_size=2, device=CPU).in_order()
     assert isinstance(batches, Generator)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     next(batches)
-    assert threading.active_count() > before  # the one that decodes ahead, and those that decode
+    assert set(threading.enumerate()) - before  # the one that makes a batch ahead, and those that decode
     batches.close()
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
+
+
+def test_an_error_of_what_is_made_ahead_keeps_nothing_alive() -> None:
+    """Processes that decode end when nothing needs them; those found by the garbage collector end late, and loudly."""
+
+    class Needed:
+        pass
+
+    def items(needed: Needed) -> Iterator[int]:
+        yield 1
+        raise LenextError(f"{type(needed).__name__} no longer there")
+
+    needed = Needed()
+    alive = weakref.ref(needed)
+    gc.disable()
+    try:
+        with contextlib.suppress(LenextError):
+            list(one_ahead(items(needed)))
+        del needed
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("images", [2, 3, 15, 16])

@@ -59,3 +59,6 @@ def test_classes_come_anywhere_in_an_epoch(sampling: Sampling) -> None:
     first = [labels[epoch_order(labels, sampling, seed=5, epoch=epoch)[0]] for epoch in range(2000)]
     share = 0.75 if sampling == "shuffled" else 0.5
     assert chisquare(np.bincount(first), [2000 * share, 2000 * (1 - share)]).pvalue > 0.001
+    for epoch in range(50):
+        half = labels[epoch_order(labels, sampling, seed=5, epoch=epoch)[:20]]
+        assert 2 <= half.sum() <= 18

@@ -63,8 +63,9 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     begin = DecodingWorkers.__init__
     monkeypatch.setattr(DecodingWorkers, "__init__", lambda one, *a, **o: (made.append(one), begin(one, *a, **o))[1])
     yield
-    for iterator in filter(None, (one._loader._iterator for one in made)):
-        iterator._shutdown_workers()  # type: ignore[attr-defined]
+    for iterator in (one._loader._iterator for one in made):
+        if iterator is not None:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

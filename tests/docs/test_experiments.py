@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-COMMANDS = [shlex.split(line)[1:] for line in PAGE.splitlines() if line.startswith("python examples/")]
+LINES = PAGE.replace("\\\n", "").splitlines()
+COMMANDS = [shlex.split(line)[1:] for line in LINES if line.startswith("python examples/")]
 SCRIPTS = sorted(path.name for path in (ROOT / "examples").glob("[0-9]*.py"))
 LITTLE = shlex.split("--train 64 --test 32 --epochs 1 --seeds 1")
 LESS = {  # of what a script tries

@@ -15,6 +15,7 @@ from lenext.data.loader import Batch, Loader
 from lenext.data.opening import open_source
 from lenext.data.training_data import TrainingData, read_training_data
 from lenext.data.training_loader import TrainingLoader
+from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.models.lenet import LeNet
 from lenext.training import arithmetic
@@ -138,6 +139,17 @@ def test_a_short_training_takes_the_usual_way(speeds: dict[Arithmetic, float], l
     )
 
 
+def test_a_training_that_only_a_few_images_make_seem_long_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the ways are measured should not hang on chance: another way gives other weights."""
+
+    def measured(ways: list[Arithmetic], *arguments: Any) -> dict[Arithmetic, float]:
+        return {way: 0.1 + 0.01 * len(arguments[2]) if way == USUAL else 0.001 for way in ways}
+
+    monkeypatch.setattr(arithmetic, "_measured", measured)
+    assert choose(recipe(), images=1_000, model=LeNet()) == USUAL  # 60 s by 2 images, 11 s by 16 or more
+    assert choose(recipe(), images=10_000, model=LeNet()) != USUAL
+
+
 def test_one_image_a_step_is_not_measured(speeds: dict[Arithmetic, float]) -> None:
     speeds[BRAIN] = 0.001
     assert choose(recipe(), batch=1) == USUAL
@@ -163,6 +175,12 @@ def test_compiling_is_tried_for_long_trainings_alone(
     monkeypatch.setattr(arithmetic.shutil, "which", lambda name: None)
     speeds[compiled] = 0.001
     assert choose(recipe(compile="auto"), seconds=1300) == USUAL
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="there is no C\\+\\+ compiler; install one, or --set compile=no"):
+        choose(recipe(compile="yes"))
 
 
 class Fussy(LeNet):

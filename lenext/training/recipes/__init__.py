@@ -4,11 +4,12 @@ import lenext.training.recipes.early
 import lenext.training.recipes.efficient
 import lenext.training.recipes.general
 import lenext.training.recipes.residual  # noqa: F401
-from lenext.training.recipes.making import About, Reached, about, description, make_recipe, recipe_names
+from lenext.training.recipes.making import TINY_FORM, About, Reached, about, description, make_recipe, recipe_names
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
 __all__ = [
+    "TINY_FORM",
     "About",
     "Reached",
     "Recipe",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenext.data.augmentation.augmentation import Augmentation
-from lenext.training.recipes.making import About, Reached, recipe
+from lenext.training.recipes.making import About, Reached, recipe, tiny_form
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
@@ -19,6 +19,7 @@ SMALL = "lenext train digits --model {} --size 32 --recipe {}:tiny"
         reached=(
             Reached(top1=72.0, model="mobilenet_v2", data="ImageNet", source="published"),
             Reached(top1=70.6, model="mobilenet_v1", data="ImageNet", source="published"),
+            tiny_form("mobilenet_v2", 58.79),
         ),
         tiny={"epochs": 4, "batch_size": 32, "lr": 0.01},
         tiny_command=SMALL.format("mobilenet_v2", "mobilenet"),
@@ -52,7 +53,10 @@ def mobilenet(situation: Situation) -> Recipe:
         paper="1905.11946",
         models=tuple(f"efficientnet_b{k}" for k in range(8)),
         command="lenext train imagenet/ --model efficientnet_b0 --recipe efficientnet",
-        reached=(Reached(top1=76.3, model="efficientnet_b0", data="ImageNet", source="published"),),
+        reached=(
+            Reached(top1=76.3, model="efficientnet_b0", data="ImageNet", source="published"),
+            tiny_form("efficientnet_b0", 52.73),
+        ),
         tiny={"epochs": 4, "batch_size": 32, "lr": 3e-4, "warmup": 0.1, "ema": 0.9},
         tiny_command="lenext train digits --model efficientnet_b0 --option depth=0.5 --size 32 "
         "--recipe efficientnet:tiny",
@@ -96,6 +100,7 @@ def efficientnet(situation: Situation) -> Recipe:
             Reached(top1=83.1, model="convnext_small", data="ImageNet", source="published"),
             Reached(top1=83.8, model="convnext_base", data="ImageNet", source="published"),
             Reached(top1=84.3, model="convnext_large", data="ImageNet", source="published"),
+            tiny_form("convnext_tiny", 37.27),
         ),
         tiny={"epochs": 6, "batch_size": 32, "lr": 1e-3, "warmup": 0.1, "ema": 0.9},
         tiny_command="lenext train digits --model convnext_tiny --option depth=0.34 --option width=0.5 --size 32 "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from lenext.data.augmentation.augmentation import Augmentation
-from lenext.training.recipes.making import About, Reached, recipe
+from lenext.training.recipes.making import About, Reached, recipe, tiny_form
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
@@ -42,7 +42,10 @@ def _one_cycle(images: int) -> Recipe:
         title="What suits the data",
         paper="1708.07120",
         command="lenext train photos/ --model resnet18",
-        reached=(Reached(top1=98.89, model="lenet5", data="MNIST", source="measured here", note="one epoch"),),
+        reached=(
+            Reached(top1=98.89, model="lenet5", data="MNIST", source="measured here", note="one epoch"),
+            tiny_form("lenet5", 94.85),
+        ),
         tiny={"epochs": 2},
         tiny_command=DIGITS.format("default:tiny"),
         general=True,
@@ -71,6 +74,7 @@ def default(situation: Situation) -> Recipe:
         title="SGD with a cosine",
         paper="1608.03983",
         command="lenext train photos/ --model resnet18 --recipe sgd",
+        reached=(tiny_form("lenet5", 90.0),),
         tiny={"epochs": 2},
         tiny_command=DIGITS.format("sgd:tiny"),
         general=True,
@@ -95,6 +99,7 @@ def sgd(situation: Situation) -> Recipe:
         title="CIFAR in minutes",
         paper="2404.00498",
         command="lenext train cifar10/ --model resnet20_cifar --recipe cifar_fast --minutes 15",
+        reached=(tiny_form("resnet20_cifar", 91.21),),
         tiny={"epochs": 6, "batch_size": 32},
         tiny_command="lenext train digits --model resnet20_cifar --size 16 --recipe cifar_fast:tiny",
         general=True,
@@ -127,6 +132,7 @@ def cifar_fast(situation: Situation) -> Recipe:
     About(
         title="From weights that are there",
         command="lenext train photos/ --model mobilenet_v2 --weights FILE --recipe finetune",
+        reached=(tiny_form("lenet5", 88.79),),
         tiny={"epochs": 6},
         tiny_command=DIGITS.format("finetune:tiny"),
         general=True,
@@ -146,6 +152,7 @@ def finetune(situation: Situation) -> Recipe:
         title="Few images, from random weights",
         paper="2103.10158",
         command="lenext train photos/ --model resnet18 --recipe small_data",
+        reached=(tiny_form("lenet5", 91.21),),
         tiny={"epochs": 6},
         tiny_command=DIGITS.format("small_data:tiny"),
         general=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from lenext.data.augmentation.augmentation import Augmentation
-from lenext.training.recipes.making import About, Reached, recipe
+from lenext.training.recipes.making import About, Reached, recipe, tiny_form
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
@@ -22,7 +22,10 @@ CIFAR = Augmentation(crop="pad", padding=4, mirror=True)
             *("resnet50_v1", "resnet101_v1", "resnet152_v1"),
         ),
         command="lenext train imagenet/ --model resnet50 --recipe resnet",
-        reached=(Reached(top1=77.15, model="resnet50_v1", data="ImageNet", source="published", note="ten views"),),
+        reached=(
+            Reached(top1=77.15, model="resnet50_v1", data="ImageNet", source="published", note="ten views"),
+            tiny_form("resnet18", 34.85),
+        ),
         tiny={"epochs": 6, "batch_size": 16, "lr": 0.02},
         tiny_command="lenext train digits --model resnet18 --option width=0.5 --size 32 --recipe resnet:tiny",
     )
@@ -61,6 +64,7 @@ def resnet(situation: Situation) -> Recipe:
         reached=(
             Reached(top1=91.25, model="resnet20_cifar", data="CIFAR-10", source="published"),
             Reached(top1=93.03, model="resnet56_cifar", data="CIFAR-10", source="published"),
+            tiny_form("resnet20_cifar", 52.73),
         ),
         tiny={"epochs": 3, "batch_size": 32},
         tiny_command=SMALL.format("resnet20_cifar", 16, "resnet_cifar"),
@@ -92,6 +96,7 @@ def resnet_cifar(situation: Situation) -> Recipe:
         reached=(
             Reached(top1=93.57, model="resnet110_cifar", data="CIFAR-10", source="published"),
             Reached(top1=92.07, model="resnet1202_cifar", data="CIFAR-10", source="published"),
+            tiny_form("resnet110_cifar", 49.09),
         ),
         tiny={"epochs": 4, "batch_size": 32, "lr": 0.05},
         tiny_command="lenext train digits --model resnet110_cifar --option depth=0.25 --size 16 "
@@ -113,8 +118,9 @@ def resnet110_cifar(situation: Situation) -> Recipe:
             Reached(top1=95.47, model="wrn40_4_cifar", data="CIFAR-10", source="published"),
             Reached(top1=95.73, model="wrn16_8_cifar", data="CIFAR-10", source="published"),
             Reached(top1=96.0, model="wrn28_10_cifar", data="CIFAR-10", source="published"),
+            tiny_form("wrn16_8_cifar", 76.36),
         ),
-        tiny={"epochs": 2, "batch_size": 32},
+        tiny={"epochs": 2, "batch_size": 32, "precision": "float32", "memory_format": "channels_last"},
         tiny_command="lenext train digits --model wrn16_8_cifar --option width=0.25 --size 16 "
         "--recipe wide_resnet:tiny",
     )
@@ -143,7 +149,10 @@ def wide_resnet(situation: Situation) -> Recipe:
         paper="1608.06993",
         models=("densenet121", "densenet161", "densenet169", "densenet201", "densenet264"),
         command="lenext train imagenet/ --model densenet121 --recipe densenet",
-        reached=(Reached(top1=74.98, model="densenet121", data="ImageNet", source="published", note="one crop"),),
+        reached=(
+            Reached(top1=74.98, model="densenet121", data="ImageNet", source="published", note="one crop"),
+            tiny_form("densenet121", 50.3),
+        ),
         tiny={"epochs": 4, "batch_size": 32, "lr": 0.02},
         tiny_command="lenext train digits --model densenet121 --option depth=0.5 --size 32 --recipe densenet:tiny",
     )
@@ -179,6 +188,7 @@ def densenet(situation: Situation) -> Recipe:
             Reached(top1=94.76, model="densenet40_12_cifar", data="CIFAR-10", source="published"),
             Reached(top1=95.9, model="densenet100_12_cifar", data="CIFAR-10", source="published"),
             Reached(top1=95.49, model="densenet_bc100_12_cifar", data="CIFAR-10", source="published"),
+            tiny_form("densenet40_12_cifar", 73.64),
         ),
         tiny={"epochs": 3, "batch_size": 32},
         tiny_command="lenext train digits --model densenet40_12_cifar --option depth=0.5 --size 8 "
