@@ -44,7 +44,7 @@ def train(
         Literal["crop", "pad", "squash"] | None, typer.Option(help="How a photo's shape meets the model's.")
     ] = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed and arithmetic give the same weights.")] = 0,
     recipe: Annotated[str, typer.Option(help="How to train; `lenext recipes` lists them.")] = "default",
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")

@@ -31,8 +31,8 @@ class TrainingLoader:
         loader = TrainingLoader(reading, preprocessing, batch_size=128, device=device)
         for batch in loader.shuffled(seed=0, epoch=1): ...
 
-    `sampling="balanced"` shows every class equally often. `waited` adds up the seconds in which a batch was asked for
-    and not there yet. `axes` are the principal axes of the training set's colours, where the augmentation needs them.
+    `sampling="balanced"` shows every class equally often. `waited` adds up the seconds from asking for a batch to
+    having it. `axes` are the principal axes of the training set's colours, where the augmentation needs them.
     `classes` is how many there are, where the last may have no image.
 
     Raises:
@@ -96,8 +96,8 @@ class TrainingLoader:
         else:
             order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
             found = self._cut(seed, epoch, np.array_split(order, self.steps))
-        made = self._made(seed, epoch, found)
-        batches = made if self._ready else one_ahead(made)
+        # What is cut and decoded ahead leaves the rest to the threads of torch, which are of no use to two at once.
+        batches = self._made(seed, epoch, found if self._ready else one_ahead(found))
         while True:
             began = time.perf_counter()
             batch = next(batches, None)

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -36,16 +36,28 @@ Forward = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How a network is run in training: `channels_last` or in NCHW, in `bfloat16` where that is safe, compiled."""
+    """How a network is run in training: `channels_last` or in NCHW, in `bfloat16` where that is safe, compiled.
+
+    `measured` says that it was chosen by time, so that another run may choose otherwise.
+    """
 
     channels_last: bool = True
     bfloat16: bool = False
     compiled: bool = False
+    measured: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         """Say it in words."""
         words = ["bfloat16" if self.bfloat16 else "float32", "channels-last" if self.channels_last else "NCHW"]
         return ", ".join([*words, *(["compiled"] if self.compiled else [])])
+
+    def overrides(self) -> dict[str, str]:
+        """Return the values of a recipe that choose it again."""
+        return {
+            "precision": "bfloat16" if self.bfloat16 else "float32",
+            "memory_format": "channels_last" if self.channels_last else "contiguous",
+            "compile": "yes" if self.compiled else "no",
+        }
 
     def prepare(self, model: ImageClassifier) -> Forward:
         """Bring the model to the order of memory, in place, and return its forward for training."""
@@ -117,7 +129,7 @@ def choose_arithmetic(
             chosen = faster if taken.get(faster, math.inf) * GAIN <= taken[chosen] else chosen
     told = ", ".join(f"{way} {count / each:,.0f}" for way, each in taken.items())
     progress.note(f"arithmetic: {chosen} (images a second, measured on {count}: {told})")
-    return chosen
+    return replace(chosen, measured=True)
 
 
 def _worth_a_look(model: ImageClassifier, images: int, seconds: float | None) -> bool:

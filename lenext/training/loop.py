@@ -73,7 +73,7 @@ def fit(
     """
     criterion = criterion or Criterion(recipe, train.class_counts, train.device)
     pace = pace or Pace(recipe.epochs * train.steps, train.steps)
-    work = _Work(model, recipe, criterion, arithmetic or Arithmetic())
+    work = Work(model, recipe, criterion, arithmetic or Arithmetic())
     number = images = since = 0
     best = math.inf
     while not pace.finished and not 0 < recipe.early_stopping <= since:
@@ -103,7 +103,7 @@ def fit(
         pace.judge()
 
 
-class _Work:
+class Work:
     """What a step needs: the model, the optimiser, the loss, the arithmetic, and the average of the weights."""
 
     def __init__(self, model: ImageClassifier, recipe: Recipe, criterion: Criterion, arithmetic: Arithmetic) -> None:

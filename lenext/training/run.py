@@ -6,7 +6,7 @@ import contextlib
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -250,9 +250,10 @@ class _Run:
 def _record(settings: Settings, ready: Prepared, source: Source, device: torch.device) -> dict[str, Any]:
     """Return what `run.json` says from the start: everything that was decided, and with what."""
     data = ready.data
+    chosen = ready.arithmetic.overrides() if ready.arithmetic.measured else {}
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": settings.command(),
+        "command": replace(settings, overrides={**settings.overrides, **chosen}).command(),
         "settings": settings.to_json(),
         "recipe": asdict(ready.recipe),
         "arithmetic": asdict(ready.arithmetic),
