@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
 
 import torch
 
@@ -41,6 +43,17 @@ def set_threads(threads: int | None) -> None:
     if not 1 <= threads <= most:
         raise UserError(f"threads {threads} cannot be; give 1 to {most}")
     torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread for what is inside."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def keep_memory() -> None:

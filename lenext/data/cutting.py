@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.data.images import Pixels
+from lenext.data.resizing import resize
 
 
 def cut(
@@ -33,7 +34,7 @@ def cut_one(
     if part.shape == out.shape:
         out[:] = part
     else:
-        _resize(part, out)
+        resize(part, out)
 
 
 def _beyond(image: NDArray[np.uint8], top: int, left: int, out: NDArray[np.uint8], *, reflect: bool) -> None:
@@ -58,14 +59,3 @@ def _mirrored(start: int, count: int, side: int) -> NDArray[np.int64]:
     rows = np.abs(np.arange(start, start + count)) % period
     mirrored: NDArray[np.int64] = np.minimum(rows, period - rows)
     return mirrored
-
-
-def _resize(part: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    """Bring a window to the size of `out`, as Pillow's bilinear resize does, to within one grey level."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    # Only what is marked as channels-last takes the fast way, and gives its result in that order too.
-    pixels = torch.from_numpy(part).permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
-    made = interpolate(pixels, size=(out.shape[0], out.shape[1]), mode="bilinear", antialias=True)
-    torch.from_numpy(out).copy_(made[0].permute(1, 2, 0))

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lenext.data.resizing import resize
 from lenext.errors import one_line
 
 if TYPE_CHECKING:
@@ -107,6 +109,10 @@ def decode_window(
         top, left, height, width = choose(image.size if turned else (image.height, image.width))
         oversize = min(height / form.size[0], width / form.size[1])
         reduction = _reduce(image, oversize) if isinstance(data, bytes) else 1
+        if reduction == 1 and (pixels := _jpeg_pixels(data, image, form)) is not None:
+            out = np.empty((*form.size, pixels.shape[-1]), np.uint8)
+            resize(pixels[top : top + height, left : left + width], out)
+            return out
         image = _finished(image, form.channels)
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
         raise UnreadableImageError(_reason(error, data)) from error
@@ -117,6 +123,22 @@ def decode_window(
     image = image.crop(tuple(around.tolist()))
     pixels = np.asarray(image.resize((form.size[1], form.size[0]), RESAMPLING[form.interpolation], box=inside))
     return pixels if pixels.ndim == 3 else pixels[..., None]  # (H, W) -> (H, W, 1)
+
+
+def _jpeg_pixels(
+    data: bytes | NDArray[np.uint8] | Image.Image, image: Image.Image, form: ImageForm
+) -> NDArray[np.uint8] | None:
+    """Return the pixels (H, W, C) of an ordinary upright JPEG, those of Pillow; None where Pillow has to decide."""
+    wanted = {(1, "L"): "GRAY", (3, "RGB"): "RGB"}.get((form.channels or 0, image.mode))
+    if not isinstance(data, bytes) or image.format != "JPEG" or wanted is None or form.interpolation != "bilinear":
+        return None
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        return None
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, wanted)
+    except ValueError:  # broken, or of a kind that it does not know
+        return None
+    return pixels if pixels.shape[:2] == (image.height, image.width) else None
 
 
 def _reduce(image: Image.Image, oversize: float) -> int:

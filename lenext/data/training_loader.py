@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from lenext.data.reading import Reading, available_cores
 from lenext.data.sampling import Sampling, epoch_order
 from lenext.data.windows import DRAWS, draw_windows
 from lenext.data.workers import DecodingWorkers, Views
+from lenext.device import one_thread
 from lenext.errors import UserError
 
 
@@ -61,14 +63,15 @@ class TrainingLoader:
         self._images, self.waited = reading.images, 0.0
         self._decoding: DecodingWorkers | None = None
         if isinstance(self._images, ImagesOnDisk):
-            self._decoding = DecodingWorkers(reading.split, preprocessing.form, augmentation, workers=self.workers)
+            self._decoding = DecodingWorkers(reading.split, preprocessing.form, self.augmenter, workers=self.workers)
             if self._decoding.streams and sampling == "balanced":
                 raise UserError(
                     "balanced sampling takes the images in an order of its own, and those behind https come in theirs; "
                     "give sampling shuffled, or --loading cache"
                 )
         self.way = _way(self._images)
-        self._ready = augmentation == NOTHING and self.way == "memory"  # nothing to do that a thread could do ahead
+        # Whether there is nothing that a thread could do ahead, or processes do it.
+        self._ready = self._decoding is not None or (augmentation == NOTHING and self.way == "memory")
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -115,12 +118,17 @@ class TrainingLoader:
         for indices, views in found:
             pixels, shares = self._augmented(views, seed, epoch, indices)
             labels = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
-            yield Batch(self.preprocessing.normalise(pixels), labels, shares)
+            # Two threads of which one waits for a core that a decoding process has are slower than one.
+            with one_thread() if self._decoding is not None else nullcontext():
+                images = self.preprocessing.normalise(pixels)
+            yield Batch(images, labels, shares)
 
     def _augmented(
         self, views: Tensor, seed: int, epoch: int, indices: NDArray[np.int64]
     ) -> tuple[Tensor, Tensor | None]:
-        pixels = self.augmenter.change(views.to(self.device, non_blocking=True), seed, epoch, indices)
+        pixels = views.to(self.device, non_blocking=True)
+        if self._decoding is None:  # whose processes change what they decode
+            pixels = self.augmenter.change(pixels, seed, epoch, indices)
         return self.augmenter.mix(pixels, seed, epoch, indices)
 
     def _cut(self, seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Views]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lenext.data.augmentation.augmentation import Augmentation
+from lenext.data.augmentation.augment import Augmenter
 from lenext.data.cutting import cut_one
 from lenext.data.decode import ImageForm, UnreadableImageError, decode, decode_window, middle
 from lenext.data.draws import Purpose, uniforms
@@ -52,8 +52,9 @@ class Request:
 class _Views(Dataset[Tensor | str]):
     """Batches of views, decoded where they are asked for."""
 
-    def __init__(self, split: Split, form: ImageForm, augmentation: Augmentation) -> None:
-        self.split, self.form, self.augmentation = split, form, augmentation
+    def __init__(self, split: Split, form: ImageForm, augmenter: Augmenter) -> None:
+        self.split, self.form, self.augmenter, self.augmentation = split, form, augmenter, augmenter.augmentation
+        augmentation = self.augmentation
         self.kept = kept_form(augmentation, form)
         whole, square = self.kept.fit == "whole", augmentation.crop == "random" and self.kept.fit == "crop"
         self.whole, self.windows = whole, whole or square
@@ -72,7 +73,7 @@ class _Views(Dataset[Tensor | str]):
                 return f"{self.split.names[index]} can no longer be read: {error}"
             except LenextError as error:  # torch would add where it came from
                 return one_line(error)
-        return torch.from_numpy(views)
+        return self.augmenter.change(torch.from_numpy(views), request.seed, request.epoch, indices)
 
     def _view(self, item: Item, draws: NDArray[np.float64], out: NDArray[np.uint8]) -> None:
         def choose(sides: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -89,16 +90,16 @@ class _Views(Dataset[Tensor | str]):
 
 
 class DecodingWorkers:
-    """Processes that decode the views of a training set, in order and ahead of time.
+    """Processes that decode the views of a training set and change them, in order and ahead of time.
 
     Where the images lie behind https, this process reads them, as one stream, and the others decode.
     """
 
-    def __init__(self, split: Split, form: ImageForm, augmentation: Augmentation, *, workers: int) -> None:
+    def __init__(self, split: Split, form: ImageForm, augmenter: Augmenter, *, workers: int) -> None:
         self._requests = _Requests()
         self._stream = split.items if isinstance(split.items, ShardItems) and split.items.remote else None
         self._loader: DataLoader[Tensor | str] = DataLoader(
-            _Views(split, form, augmentation),
+            _Views(split, form, augmenter),
             batch_size=None,
             sampler=self._requests,
             num_workers=workers,

@@ -19,6 +19,7 @@ import torch
 from pictures import png, stripes
 
 from lenext.data import workers as workers_module
+from lenext.data.augmentation.augment import Augmenter
 from lenext.data.augmentation.augmentation import NOTHING, Augmentation
 from lenext.data.decode import ImageForm
 from lenext.data.opening import open_source
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 FORM = ImageForm(size=(8, 8), channels=3)
 PARTS = [np.array([2 * i, 2 * i + 1]) for i in range(12)]
 KILLED = "a process that decodes images was killed, perhaps for memory; give fewer --workers, or --loading cache"
+
+
+def augmenter(plan: Augmentation = NOTHING) -> Augmenter:
+    return Augmenter(plan, fill=(0.0, 0.0, 0.0))
 
 
 def split_of(items: list[Item]) -> Split:
@@ -54,7 +59,7 @@ def decoding() -> Iterator[Decoding]:
     made: list[DecodingWorkers] = []
 
     def make(items: list[Item], workers: int, plan: Augmentation = NOTHING) -> DecodingWorkers:
-        made.append(DecodingWorkers(split_of(items), FORM, plan, workers=workers))
+        made.append(DecodingWorkers(split_of(items), FORM, augmenter(plan), workers=workers))
         return made[-1]
 
     yield make
@@ -171,7 +176,7 @@ def test_ctrl_c_is_left_to_the_one_who_asks(decoding: Decoding, started: Callabl
 
 
 def test_processes_end_with_what_started_them(started: Callable[[], list[psutil.Process]]) -> None:
-    made = DecodingWorkers(split_of(pictures()), FORM, NOTHING, workers=2)
+    made = DecodingWorkers(split_of(pictures()), FORM, augmenter(), workers=2)
     next(made.views(0, 1, PARTS))
     assert len(started()) == 2
     del made
@@ -263,7 +268,7 @@ def test_local_shards_are_read_where_they_are_decoded(tmp_path: Path, decoding: 
                 member.size = len(content)
                 made.addfile(member, io.BytesIO(content))
     split = open_source(f"shards:{tmp_path}/train-00.tar").splits["train"]
-    made_of_shards = DecodingWorkers(split, FORM, NOTHING, workers=1)
+    made_of_shards = DecodingWorkers(split, FORM, augmenter(), workers=1)
     assert not made_of_shards.streams
     pairs = zip(made_of_shards.views(0, 1, PARTS), decoding(pictures(), 0).views(0, 1, PARTS), strict=True)
     for (_, ours), (_, theirs) in pairs:

@@ -78,10 +78,9 @@ class Augmenter:
 
 def mirrored(pixels: Tensor, chosen: Tensor) -> Tensor:
     """Return the batch with the chosen images (N,) turned left to right: uint8 (N, H, W, C) -> the same."""
-    turned = pixels.permute(0, 3, 1, 2)[chosen].flip(3).permute(0, 2, 3, 1)  # flipping is fast in this view
-    made = pixels.clone()
-    made[chosen] = turned
-    return made
+    indices = chosen.nonzero()[:, 0]
+    turned = pixels.index_select(0, indices).permute(0, 3, 1, 2).flip(3)  # which is fast in this view
+    return pixels.clone().index_copy_(0, indices, turned.permute(0, 2, 3, 1))
 
 
 def _noise(pixels: Tensor, seed: int, epoch: int) -> Tensor:
