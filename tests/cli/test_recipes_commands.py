@@ -155,7 +155,12 @@ def test_values_of_a_recipe_through_the_command(command: Command, tmp_path: Path
     assert (recipe["accumulate"], recipe["ema"], recipe["clip"], recipe["sampling"]) == (4, 0.9, 1.0, "balanced")
     assert recipe["milestones"] == [0.5, 0.75]
     assert recipe["augmentation"]["mixup"] == 0.2
-    assert record["arithmetic"] == {"channels_last": False, "bfloat16": True, "compiled": False}
+    assert record["arithmetic"] == {
+        "channels_last": False,
+        "bfloat16": True,
+        "compiled": False,
+        "measured": False,
+    }
     assert "--set milestones=0.5,0.75" in record["command"]
     assert command("evaluate", tmp_path / "run", "digits", "--json").json["top1"] == answer.json["top1"]
 
