@@ -70,8 +70,7 @@ class TrainingLoader:
                     "give sampling shuffled, or --loading cache"
                 )
         self.way = _way(self._images)
-        # Whether there is nothing that a thread could do ahead, or processes do it.
-        self._ready = self._decoding is not None or (augmentation == NOTHING and self.way == "memory")
+        self._ready = augmentation == NOTHING and self.way == "memory"  # nothing to do that a thread could do ahead
 
     def __len__(self) -> int:
         """Return the number of images."""

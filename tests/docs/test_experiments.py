@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -31,16 +32,19 @@ def test_each_script_has_its_command_and_each_command_its_script() -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_command_draws_its_picture(script: str, tmp_path: Path) -> None:
+def test_the_command_draws_its_picture(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = next(command for command in COMMANDS if command[0].endswith(script))
     assert command[1].startswith("../shared/data/")
     picture = tmp_path / "picture.png"
     few = ["digits", *command[2:], *LITTLE, *LESS.get(script, []), "--out", str(picture)]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / command[0]), *few], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    if script == SCRIPTS[0]:  # which registers an architecture of its own
+        words = [sys.executable, "-W", "error", str(ROOT / command[0]), *few]
+        subprocess.run(words, cwd=tmp_path, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    else:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [command[0], *few])
+        monkeypatch.syspath_prepend(str(ROOT / "examples"))
+        runpy.run_path(str(ROOT / command[0]), run_name="__main__")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [picture]
 

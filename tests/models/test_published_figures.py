@@ -217,7 +217,7 @@ def test_every_error_has_a_protocol_and_is_a_percentage() -> None:
             assert error.top1 is None or error.top5 is None or error.top5 < error.top1
 
 
-@pytest.mark.parametrize("page", ["models.md", "papers.md"])
+@pytest.mark.parametrize("page", ["models.md", "papers.md", "training.md"])
 def test_the_tables_of_the_docs_are_those_of_the_models(page: str) -> None:
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     assert spec is not None
