@@ -79,10 +79,10 @@ def _speed(words: list[str]) -> float:
     return float(found["images_per_second"])
 
 
-def linked(source: Path, target: Path) -> Path:
+def linked(source: Path, target: Path, copies: int = COPIES) -> Path:
     """Make a folder that holds every image of another several times, as links."""
     for path in sorted(source.glob("*/*")):
-        for copy in range(COPIES):
+        for copy in range(copies):
             link = target / path.parent.name / f"{copy}-{path.name}"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path.resolve())
