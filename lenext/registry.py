@@ -70,9 +70,14 @@ class Facts:
 
     @property
     def paper_url(self) -> str:
-        """The paper's address: `paper` is an arXiv number or a DOI."""
-        site = "https://doi.org/" if self.paper.startswith("10.") else "https://arxiv.org/abs/"
-        return site + self.paper
+        """The paper's address."""
+        return paper_address(self.paper)
+
+
+def paper_address(paper: str) -> str:
+    """Return the address of a paper, which is an arXiv number or a DOI."""
+    site = "https://doi.org/" if paper.startswith("10.") else "https://arxiv.org/abs/"
+    return site + paper
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lenext.data.decode import ImageForm
 from lenext.data.images import CachedImages
 from lenext.errors import LenextError, one_line
-from lenext.files import parse_stamped, stamped, to_json, write_text
+from lenext.files import parse_stamped, stamped, to_json, user_cache, write_text
 from lenext.progress import Progress
 
 PIXELS, INDEX, TABLES = "pixels.bin", "index.json", "tables.npz"
@@ -29,10 +29,7 @@ LAYOUT = 1  # of the files here; images of another are made anew
 def cache_folder() -> Path:
     """Return the folder of decoded images: `LENEXT_CACHE`, or `~/.cache/lenext/images`."""
     given = os.environ.get("LENEXT_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lenext" / "images"
+    return Path(given) if given else user_cache() / "images"
 
 
 def cache_key(digests: NDArray[np.uint64], form: ImageForm) -> str:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lenext.errors import LenextError, UserError
-from lenext.files import parse_stamped, stamped, to_json, write_text
+from lenext.files import parse_stamped, stamped, to_json, user_cache, write_text
 
 
 def record_path() -> Path:
     """Return where the record is: in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "lenext" / "first-hashes.json"
+    return user_cache() / "first-hashes.json"
 
 
 def require_first_hash(name: str, sha256: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from lenext.data.augmentation.augmentation import Augmentation
 from lenext.errors import UserError
 from lenext.models import lookup
+from lenext.registry import paper_address
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
@@ -51,8 +52,8 @@ class About:
 
     @property
     def paper_url(self) -> str:
-        """The paper's address: `paper` is an arXiv number or a DOI."""
-        return ("https://doi.org/" if self.paper.startswith("10.") else "https://arxiv.org/abs/") + self.paper
+        """The paper's address."""
+        return paper_address(self.paper)
 
 
 TINY_FORM = "tiny form"  # the note of figures that say nothing of the recipe's own
