@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lenext.data.augmentation.colour import pca_axes
-from lenext.data.images import Images, ImagesInMemory, ImagesOnDisk, PackedImages
 from lenext.data.reading import Reading
 
 MOST = 2_000  # images, evenly spread over the set, whose pixels are looked at
@@ -26,17 +23,10 @@ def colour_covariance(reading: Reading) -> NDArray[np.float64]:
     channels, count = reading.images.channels, 0
     total, products = np.zeros(channels), np.zeros((channels, channels))
     chosen = np.linspace(0, len(reading.images) - 1, min(MOST, len(reading.images))).round().astype(np.int64)
-    for image in _each(reading.images.take(reading.split.take(chosen), chosen)):
+    for image in reading.images.take(reading.split.take(chosen), chosen).each():
         pixels = image.reshape(-1, channels) / np.float32(255)
         total += pixels.sum(0, dtype=np.float64)
         products += pixels.T @ pixels
         count += len(pixels)
     mean = total / count
     return np.asarray(products / count - np.outer(mean, mean))
-
-
-def _each(images: Images) -> Iterator[NDArray[np.uint8]]:
-    if isinstance(images, ImagesOnDisk):
-        return images.each()
-    assert isinstance(images, PackedImages | ImagesInMemory)
-    return map(images.image, range(len(images)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,24 @@ if TYPE_CHECKING:
     from lenext.data.source import Item
 
 
+Way = Literal["memory", "cache", "workers"]
+
+
 class Images(Protocol):
     """Images by index, decoded already or when they are asked for."""
 
     channels: int
+    way: Way  # where the pixels come from: decoded already, in memory or on disk, or decoded each time
+    size: tuple[int, int] | None  # of every image, height and width, where all have one
 
     def __len__(self) -> int: ...
 
     def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images at `indices`, which have one size, as uint8 (N, H, W, C)."""
+        ...
+
+    def each(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every image in order, as uint8 (H, W, C)."""
         ...
 
     def take(self, split: Split, indices: NDArray[np.int64]) -> Images:
@@ -50,8 +59,11 @@ class Pixels(Images, Protocol):
 class ImagesInMemory:
     """All images as one uint8 array, (N, H, W, C)."""
 
+    way: Way = "memory"
+
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels = pixels
+        self.size: tuple[int, int] | None = (pixels.shape[1], pixels.shape[2])
         self.channels = pixels.shape[-1]
 
     def __len__(self) -> int:
@@ -64,6 +76,10 @@ class ImagesInMemory:
     def take(self, split: Split, indices: NDArray[np.int64]) -> Images:
         """Return the images at `indices`, in that order."""
         return ImagesInMemory(self.pixels[indices])
+
+    def each(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every image in order, as uint8 (H, W, C)."""
+        return iter(self.pixels)
 
     def sides(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the height and width of each image, (N, 2)."""
@@ -80,6 +96,9 @@ class PackedImages:
 
     `buffers[places[i, 0]]` holds image i from byte `places[i, 1]` on, of `shapes[i]`, its height and width.
     """
+
+    way: Way = "memory"
+    size: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -101,6 +120,10 @@ class PackedImages:
         """Return the images at `indices`, in that order, without copying them."""
         return PackedImages(self.buffers, self.places[indices], self.shapes[indices], self.channels)
 
+    def each(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every image in order, as uint8 (H, W, C)."""
+        return map(self.image, range(len(self)))
+
     def sides(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the height and width of each image, (N, 2)."""
         shapes: NDArray[np.int64] = self.shapes[indices]
@@ -119,6 +142,8 @@ class CachedImages(PackedImages):
 
     `repair` returns the right pixels of an image whose bytes were damaged; they are written in their place.
     """
+
+    way: Way = "cache"
 
     def __init__(
         self,
@@ -159,9 +184,12 @@ class CachedImages(PackedImages):
 class ImagesOnDisk:
     """Images decoded anew, on all cores, each time they are asked for; for sets larger than the memory."""
 
+    way: Way = "workers"
+
     def __init__(self, split: Split, form: ImageForm, workers: int) -> None:
         assert form.channels is not None
         self.split, self.form, self.channels, self.workers = split, form, form.channels, workers
+        self.size: tuple[int, int] | None = None if form.fit == "whole" else form.size
 
     def __len__(self) -> int:
         return len(self.split)

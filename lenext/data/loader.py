@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenext.data.images import ImagesOnDisk
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading
 
@@ -60,7 +59,7 @@ class Loader:
         """Yield every image once, in order."""
         parts = np.array_split(np.arange(len(self)), self.steps)
         decoded: Iterable[NDArray[np.uint8]] = map(self.images.batch, parts)
-        if isinstance(self.images, ImagesOnDisk):
+        if self.images.way == "workers":
             each = self.images.each()
             decoded = one_ahead(np.stack(list(islice(each, len(part)))) for part in parts)
         for indices, pixels in zip(parts, decoded, strict=True):

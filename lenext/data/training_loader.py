@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from lenext.data.augmentation.augment import Augmenter
 from lenext.data.augmentation.augmentation import NOTHING, Augmentation
 from lenext.data.cutting import cut
 from lenext.data.draws import Purpose, uniforms
-from lenext.data.images import CachedImages, Images, ImagesInMemory, ImagesOnDisk, Pixels
+from lenext.data.images import Pixels
 from lenext.data.loader import Batch, batch_count, one_ahead
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading, available_cores
@@ -61,15 +60,15 @@ class TrainingLoader:
         self.augmenter = Augmenter(augmentation, fill=fill, axes=axes)
         self.workers = available_cores() if workers is None else workers
         self._images, self.waited = reading.images, 0.0
+        self.way = reading.images.way
         self._decoding: DecodingWorkers | None = None
-        if isinstance(self._images, ImagesOnDisk):
+        if self.way == "workers":
             self._decoding = DecodingWorkers(reading.split, preprocessing.form, self.augmenter, workers=self.workers)
             if self._decoding.streams and sampling == "balanced":
                 raise UserError(
                     "balanced sampling takes the images in an order of its own, and those behind https come in theirs; "
                     "give sampling shuffled, or --loading cache"
                 )
-        self.way = _way(self._images)
         self._ready = augmentation == NOTHING and self.way == "memory"  # nothing to do that a thread could do ahead
 
     def __len__(self) -> int:
@@ -136,16 +135,10 @@ class TrainingLoader:
             yield from self._decoding.views(seed, epoch, parts)
             return
         images, size, plan = self._images, self.preprocessing.form.size, self.augmentation
-        in_place = plan.crop == "none" and isinstance(images, ImagesInMemory) and images.pixels.shape[1:3] == size
+        in_place = plan.crop == "none" and images.size == size
         for indices in parts:
             made = images.batch(indices) if in_place else _cut(images, indices, seed, epoch, plan, size)  # type: ignore[arg-type]
             yield indices, torch.from_numpy(made)
-
-
-def _way(images: Images) -> Literal["memory", "cache", "workers"]:
-    if isinstance(images, ImagesOnDisk):
-        return "workers"
-    return "cache" if isinstance(images, CachedImages) else "memory"
 
 
 def _cut(
