@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 import lenext
+from lenext import device
 from lenext.cli import main
 from lenext.training.run import TrainResult
 
@@ -48,6 +49,13 @@ def digits_result(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
 def digits_run(digits_result: TrainResult) -> Path:
     """The run folder of `digits_result`; no test writes to it."""
     return Path(digits_result.run)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small networks are slow on the threads of a busy machine, which wait for each other."""
+    with device.one_thread():
+        yield
 
 
 @pytest.fixture

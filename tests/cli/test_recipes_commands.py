@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import Answer
 from pictures import class_folder
 from PIL import Image
@@ -16,14 +15,7 @@ from lenext.training.recipes import recipe_names
 
 Command = Callable[..., Answer]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small networks are slow on the threads of a busy machine, which wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_the_recipes_are_listed(command: Command) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,8 @@ CPU = torch.device("cpu")
 USUAL, BRAIN, PLANES = Arithmetic(), Arithmetic(bfloat16=True), Arithmetic(channels_last=False)
 BOTH = Arithmetic(channels_last=False, bfloat16=True)
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Notes:
     """Keeps what is told."""
@@ -40,15 +41,6 @@ class Notes:
 
     def note(self, text: str) -> None:
         self.told.append(text)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small networks are slow on the threads of a busy machine, which wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

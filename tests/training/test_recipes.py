@@ -59,6 +59,7 @@ def test_overrides_are_read_as_the_fields_type() -> None:
         ({"momentum": 1}, "momentum 1.0 cannot be"),
         ({"optimizer": "adam"}, "optimizer 'adam' cannot be: give adamw, sgd, rmsprop or sdlm"),
         ({"schedule": "steps"}, "schedule 'steps' cannot be"),
+        ({"schedule": "step"}, "schedule 'step' has no step to take: give milestones"),
         ({"label_smoothing": 1.0}, "label_smoothing 1.0 cannot be"),
     ],
 )

@@ -99,6 +99,10 @@ class Recipe:
         self._require(rising, "milestones", "rising shares of the steps, such as 0.5,0.75")
         sound = len(self.factors) == len(self.milestones) and all(0 < share < math.inf for share in self.factors)
         self._require(sound, "factors", "one share of the rate for each milestone, such as 0.1,0.01")
+        if self.schedule == "step" and not self.milestones:
+            raise UserError(
+                "schedule 'step' has no step to take: give milestones and factors, such as 0.5,0.75, 0.1,0.01"
+            )
         for key, kind in _CHOICES.items():
             self._require(getattr(self, key) in get_args(kind), key, _listed(get_args(kind)))
 
