@@ -95,8 +95,9 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
                 future.set_exception(error)
             del future  # and what was made, as soon as it has been used
 
-    # No pool: a process that is forked in a thread of one fails at its end, when it waits for that thread.
-    thread = Thread(target=make, name="ahead")
+    # No pool: a process that is forked in a thread of one fails at its end, when it waits for that thread. A daemon,
+    # for an error may keep this generator from being closed, and Python would wait for the thread before it ends.
+    thread = Thread(target=make, name="ahead", daemon=True)
     thread.start()
     try:
         coming = ask()
