@@ -24,10 +24,10 @@ demo: $(VENV)/installed
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-full: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "full or not full"
+	$(BIN)/python -m pytest -m "full or not full"  # one after the other, for their memory
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -6,7 +6,8 @@ ResNet-20 on CIFAR-10 (128 a step, shifted and mirrored) and ResNet-18 at 224 px
 random and mirrored). Each side runs in a process of its own: ours is what `lenext train` runs, with the arithmetic
 that it measured to be fastest; the other is `plain_loop.py`.
 
-What must be: 3 x 40.6 M multiply-adds an image for ResNet-20, 3 x 1.81 G for ResNet-18, forward and back.
+What must be is printed beside: three times a network's multiply-adds, forward and back, and how many of them a product
+of large matrices reaches on this machine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -108,6 +110,30 @@ def _last_line(words: list[str]) -> dict[str, Any]:
     return found
 
 
+def arithmetic(task: str, speed: float) -> str:
+    """Say how many multiply-adds a second so many images a second are."""
+    import lenext
+
+    macs = 3 * lenext.profile(TASKS[task]["model"], classes=TASKS[task]["classes"]).total.macs
+    return f"{macs / 1e6:.0f} M multiply-adds an image, {speed * macs / 1e9:.0f} G a second"
+
+
+def able(side: int = 2048, times: int = 9) -> str:
+    """Say how many multiply-adds a second a product of large matrices has, in either precision."""
+    import torch
+
+    told = []
+    for precision in (torch.float32, torch.bfloat16):
+        a, b = (torch.ones(side, side, dtype=precision) for _ in range(2))
+        seconds = []
+        for _ in range(times):
+            began = time.perf_counter()
+            a @ b
+            seconds.append(time.perf_counter() - began)
+        told.append(f"{str(precision).removeprefix('torch.')} {side**3 / statistics.median(seconds) / 1e9:.0f} G")
+    return f"a product of matrices of {side} x {side}: {', '.join(told)} multiply-adds a second"
+
+
 def main() -> None:
     """Compare on both tasks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -120,6 +146,7 @@ def main() -> None:
     if asked.one:
         print(json.dumps({"images_per_second": ours(asked.task, asked.shared, asked.precision)}))
         return
+    print(able())
     for task in [asked.task] if asked.task else TASKS:
         again = [sys.executable, __file__, asked.shared, "--task", task, "--precision", asked.precision, "--one"]
         a, b = alternate(
@@ -129,7 +156,7 @@ def main() -> None:
         )
         print(f"{TASKS[task]['model']}, {TASKS[task]['batch']} a step, precision {asked.precision}")
         print(f"  lenext {spread(a, 'images/s', 1)}; plain loop {spread(b, 'images/s', 1)}")
-        print(f"  ratio {median_ratio(a, b)}", flush=True)
+        print(f"  ratio {median_ratio(a, b)}; {arithmetic(task, statistics.median(a))}", flush=True)
     print(machine())
 
 

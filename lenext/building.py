@@ -40,14 +40,20 @@ def build(
     return model
 
 
+QUOTES = "'\""
 WANTED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a word"}
 
 
 def _require_kinds(entry: Entry, options: dict[str, Any]) -> None:
     """Raise UserError where an option is not of the kind that the family's constructor says."""
-    family = vars(sys.modules[entry.build.__module__])[inspect.signature(entry.build).return_annotation]
+    family = inspect.signature(entry.build).return_annotation
+    if isinstance(family, str):  # as annotations are with `from __future__ import annotations`
+        family = vars(sys.modules[entry.build.__module__]).get(family)
+    if not inspect.isclass(family):
+        return
     for key, parameter in inspect.signature(family.__init__).parameters.items():
-        kind = "str" if str(parameter.annotation).startswith(("Literal", "Init")) else parameter.annotation
+        kind = inspect.formatannotation(parameter.annotation).strip(QUOTES)
+        kind = "str" if kind.startswith(("Literal", "Init")) else kind
         if key in options and kind in WANTED and not _is_of(kind, options[key]):
             raise UserError(f"{entry.name}: {key} {options[key]!r} cannot be; give {WANTED[kind]}")
 

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-import pytest
+import importlib
+import sys
+from pathlib import Path
 
-from lenext import UserError, list_models
+import pytest
+import torch
+
+import lenext
+from lenext import UserError, list_models, registry
 from lenext.models import lookup
 from lenext.registry import Facts, register
 
@@ -33,3 +39,26 @@ def test_the_list_can_be_narrowed_to_a_family() -> None:
 def test_papers_have_an_address() -> None:
     assert FACTS.paper_url == "https://arxiv.org/abs/1512.03385"
     assert lookup("lenet5").facts.paper_url == "https://doi.org/10.1109/5.726791"
+
+
+@pytest.mark.parametrize("future", ["from __future__ import annotations\n", ""])
+@pytest.mark.parametrize("returned", [" -> MLP", ""])
+def test_an_architecture_may_be_registered_in_any_module(
+    future: str, returned: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        f"{future}from lenext.models.mlp import MLP",
+        "from lenext.registry import Facts, register",
+        "FACTS = Facts(paper='1998', year=1998, params=1, macs=1, size=28, smallest=1, strides=(), size_bound=True)",
+        "@register(FACTS)",
+        f"def mine(**options: object){returned}: return MLP(**options)",
+    ]
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    importlib.import_module("mine")
+    assert lenext.create("mine", size=8, in_channels=3, hidden=5)(torch.zeros(2, 3, 8, 8)).shape == (2, 1000)
+    if returned:
+        with pytest.raises(UserError, match=r"mine: hidden 'five' cannot be; give a whole number"):
+            lenext.create("mine", hidden="five")
