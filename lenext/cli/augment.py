@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lenext.cli.arguments import SizeOption, new_file, parse_pairs, parse_size
-from lenext.cli.output import interrupts_held, printable
+from lenext.cli.arguments import JsonOption, SizeOption, new_file, parse_pairs, parse_size
+from lenext.cli.output import interrupts_held, print_json, printable
 
 
 def augment(
@@ -23,6 +23,7 @@ def augment(
     images: Annotated[int, typer.Option(min=1, max=50, help="Rows.")] = 6,
     views: Annotated[int, typer.Option(min=1, max=50, help="Columns beside the image as it is.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other views.")] = 0,
+    json: JsonOption = False,
 ) -> None:
     """Draw a sheet of what a recipe does to images before the network sees them.
 
@@ -41,4 +42,7 @@ def augment(
     )
     kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(path.suffix.lower(), "PNG")
     write_atomically(path, lambda beside: sheet.save(beside, kind))
-    print(f"{printable(str(path))}: {sheet.width}x{sheet.height} pixels")
+    if json:
+        print_json({"out": str(path), "recipe": recipe, "width": sheet.width, "height": sheet.height})
+    else:
+        print(f"{printable(str(path))}: {sheet.width}x{sheet.height} pixels")

@@ -23,7 +23,7 @@ from lenext.files import parse_stamped, stamped, to_json, user_cache, write_text
 from lenext.progress import Progress
 
 PIXELS, INDEX, TABLES = "pixels.bin", "index.json", "tables.npz"
-LAYOUT = 1  # of the files here; images of another are made anew
+LAYOUT = 2  # of the files here; images of another are made anew
 
 
 def cache_folder() -> Path:
@@ -110,7 +110,7 @@ class Cache:
         beside = self.folder.with_name(f".{self.folder.name}")
         try:
             with self._explained():
-                shutil.rmtree(beside, ignore_errors=True)  # what a run that was killed has left
+                self._tidy()
                 beside.mkdir(parents=True)
                 tables = fill(beside / PIXELS)
                 np.savez(
@@ -126,6 +126,16 @@ class Cache:
             shutil.rmtree(beside, ignore_errors=True)
         return tables
 
+    def _tidy(self) -> None:
+        """Take away what runs that were killed have left, of these images and of others."""
+        for left in self.folder.parent.glob(".*/"):
+            if left.name == f".{self.folder.name}":
+                shutil.rmtree(left, ignore_errors=True)
+                continue
+            lock = filelock.FileLock(f"{self.folder.with_name(left.name[1:])}.lock")
+            with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -139,11 +149,10 @@ class Cache:
 
     def images(self, tables: Tables, repair: Callable[[int], NDArray[np.uint8]]) -> CachedImages:
         """Return the images, mapped into memory; `repair` decodes one of them anew."""
-        path = self.folder / PIXELS
+        mapped: NDArray[np.uint8] = np.empty(0, np.uint8)
         if tables.starts[-1]:
-            mapped: NDArray[np.uint8] = np.memmap(path, np.uint8, "r+")
-        else:
-            mapped = np.empty(0, np.uint8)
+            with self._explained():
+                mapped = np.memmap(self.folder / PIXELS, np.uint8, "r+")
         places = np.stack([np.zeros(len(tables.shapes), np.int64), tables.starts[:-1]], 1)
         return CachedImages(mapped, places, tables.shapes, tables.channels, tables.checksums, repair)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.data.cache import Cache, Tables, cache_key
-from lenext.data.chunks import LARGEST_CHUNK, decoded_chunks, in_chunks
+from lenext.data.chunks import LARGEST_CHUNK, Chunk, decoded_chunks, in_chunks
 from lenext.data.decode import ImageForm, UnreadableImageError, decode, file_content
 from lenext.data.holdout import digest
 from lenext.data.images import CachedImages
@@ -25,21 +25,35 @@ if TYPE_CHECKING:
 
 
 def cached_images(
-    split: Split, form: ImageForm, *, what: str, workers: int, progress: Progress
-) -> tuple[CachedImages, Tables]:
-    """Return the readable images of the split, mapped from the cache, where they are put first if need be.
+    split: Split, form: ImageForm, *, what: str, workers: int, progress: Progress, make: bool = True
+) -> tuple[CachedImages, Tables] | None:
+    """Return the readable images of the split, mapped from the cache, where they are put first if `make` says so.
 
     Raises:
-        LenextError: the cache cannot be written to.
+        LenextError: the cache cannot be written to, or an image changed while it was read.
     """
-    cache = Cache(cache_key(_digests(split, workers, progress), form), progress)
+    digests = _digests(split, workers, progress)
+    cache = Cache(cache_key(digests, form), progress)
     with cache.locked():
         tables = cache.read(len(split))
+        if tables is None and not make:
+            return None
         if tables is None:
-            chunks = decoded_chunks(split, form, keep=True, workers=workers)
+            chunks = _as_before(decoded_chunks(split, form, keep=True, workers=workers), digests, split)
             shown = progress.track(chunks, what, len(split), lambda chunk: len(chunk.reasons))
             tables = cache.write(lambda path: kept_in_file(shown, form, path))
         return cache.images(tables, _repair(split, form, tables)), tables
+
+
+def _as_before(chunks: Iterable[Chunk], digests: NDArray[np.uint64], split: Split) -> Iterator[Chunk]:
+    """Yield the chunks; each image has the digest that the cache is called by."""
+    place = 0
+    for chunk in chunks:
+        for content in chunk.contents:
+            if content != digests[place]:
+                raise LenextError(f"{split.names[place]} changed while it was read; start again")
+            place += 1
+        yield chunk
 
 
 def _repair(split: Split, form: ImageForm, tables: Tables) -> Callable[[int], NDArray[np.uint8]]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGEST_CHUNK = 256  # images a task
-CHUNK_BYTES = 64 * 2**20  # decoded, a task
+CHUNK_BYTES = 16 * 2**20  # decoded, a task
+TASKS = 8  # for each core, that are handed out at once
 MANY = 4_000  # from here on decoding processes pay for their start; threads hold each other up on small images
 
 # Whoever interrupts the reading knows that tasks were left undone.
@@ -33,14 +34,20 @@ warnings.filterwarnings("ignore", message=".*tasks .*(executed|processed)", modu
 class Chunk:
     """What one task read: of the readable images `pixels`, one after the other, their `shapes` (N, 2) and `sums`.
 
-    `reasons` has an entry for each image, "" where it could be read.
+    `reasons` has an entry for each image, "" where it could be read, and `contents` the digest of its file, 0 where
+    that could not be opened.
     """
 
     pixels: NDArray[np.uint8] | None
     shapes: NDArray[np.int64]
     sums: NDArray[np.int64]
-    digests: list[int]
+    contents: list[int]
     reasons: list[str]
+
+    @property
+    def digests(self) -> list[int]:
+        """The digests of the readable images."""
+        return [content for content, reason in zip(self.contents, self.reasons, strict=True) if not reason]
 
     @property
     def channels(self) -> int:
@@ -50,12 +57,14 @@ class Chunk:
 
 def decoded_chunks(split: Split, form: ImageForm, *, keep: bool, workers: int) -> Iterator[Chunk]:
     """Yield every image of the split, in order, decoded on all cores; the pixels only where they are kept."""
-    size = _chunk_size(len(split), form, workers)
-    return joblib.Parallel(  # type: ignore[no-any-return]
-        n_jobs=workers if len(split) > 1 else 1,
-        backend="loky" if len(split) >= MANY else "threading",
-        return_as="generator",
-    )(joblib.delayed(_read_chunk)(chunk, form, keep) for chunk in in_chunks(split.items, size))
+    chunks = in_chunks(split.items, _chunk_size(len(split), form, workers))
+    # joblib goes on whether or not what it has read is used, so that it gets some at a time.
+    for some in in_chunks(chunks, TASKS * workers):
+        yield from joblib.Parallel(
+            n_jobs=workers if len(split) > 1 else 1,
+            backend="loky" if len(split) >= MANY else "threading",
+            return_as="generator",
+        )(joblib.delayed(_read_chunk)(chunk, form, keep) for chunk in some)
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -65,24 +74,16 @@ def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def _chunk_size(count: int, form: ImageForm, workers: int) -> int:
-    """Return how many images a task takes: enough tasks for all cores, and none that holds much memory."""
-    even = -(-count // (8 * workers))
-    return max(1, min(even, most_at_once(form)))
-
-
 def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> Chunk:
     images: list[NDArray[np.uint8]] = []
-    digests, reasons = [], []
-    for item in items:
+    contents, reasons = [0] * len(items), [""] * len(items)
+    for i, item in enumerate(items):
         try:
             data = file_content(item)
+            contents[i] = digest(data)
             images.append(decode(data, form))
         except UnreadableImageError as error:
-            reasons.append(str(error))
-        else:
-            reasons.append("")
-            digests.append(digest(data))
+            reasons[i] = str(error)
     channels = max((image.shape[-1] for image in images), default=form.channels or 1)
     shapes = np.array([image.shape[:2] for image in images], np.int64).reshape(-1, 2)
     ends = np.cumsum(shapes.prod(1) * channels)
@@ -93,7 +94,12 @@ def _read_chunk(items: list[Item], form: ImageForm, keep: bool) -> Chunk:
         place[:] = image.reshape(-1, image.shape[-1])  # grey spreads over the channels
         sums[i, :, 0] = place.sum(0, dtype=np.int64)
         sums[i, :, 1] = np.einsum("pc,pc->c", place, place, dtype=np.int64, casting="safe")  # makes no wide copy
-    return Chunk(packed if keep else None, shapes, sums, digests, reasons)
+    return Chunk(packed if keep else None, shapes, sums, contents, reasons)
+
+
+def _chunk_size(count: int, form: ImageForm, workers: int) -> int:
+    """Return how many images a task takes: enough tasks for all cores, and none that holds much memory."""
+    return max(1, min(-(-count // (TASKS * workers)), most_at_once(form)))
 
 
 def most_at_once(form: ImageForm) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Fit = Literal["crop", "pad", "squash"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "squash")
-LONGEST = 2.0  # times its shorter side that an image keeps where nothing is cut
+LONGEST = 2.0  # times longer than the shape wanted that an image stays where nothing is cut
 
 # The formats that are tried, whatever a file is called. Pillow knows more, some of which start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA", "PCX")
@@ -205,7 +205,7 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
 
     `crop` scales until the shorter side covers size / crop_ratio and cuts the middle out; `pad` scales until
     the whole image is inside and fills up with black; `squash` changes the aspect ratio; `whole` makes an image no
-    larger than covers the size, and cuts its longer side to twice the shorter one.
+    larger than covers the size, and cuts what is more than twice as long as the size's shape.
     """
     height, width = form.size
     resample = RESAMPLING[form.interpolation]
@@ -235,17 +235,23 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
 
 
 def _covering(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
-    top, left, height, width = middle((image.height, image.width))
+    top, left, height, width = middle((image.height, image.width), size)
     if (width, height) != image.size:
         image = image.crop((left, top, left + width, top + height))
     scale = min(1.0, max(size[0] / height, size[1] / width))
     return _resized(image, (max(1, round(width * scale)), max(1, round(height * scale))), resample)
 
 
-def middle(sides: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return top, left, height and width of the part of an image that is no longer than `LONGEST` allows."""
-    most = int(LONGEST * min(sides))
-    height, width = min(sides[0], most), min(sides[1], most)
+def middle(sides: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of the part of an image that is no longer than `LONGEST` allows.
+
+    Of the shape of `size`, the largest part that fits into the image may be so many times longer.
+    """
+    height, width = sides
+    if height * size[1] <= width * size[0]:
+        width = min(width, max(1, int(LONGEST * height * size[1] / size[0])))
+    else:
+        height = min(height, max(1, int(LONGEST * width * size[0] / size[1])))
     return (sides[0] - height) // 2, (sides[1] - width) // 2, height, width
 
 

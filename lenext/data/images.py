@@ -57,29 +57,29 @@ class Pixels(Images, Protocol):
 
 
 class ImagesInMemory:
-    """All images as one uint8 array, (N, H, W, C)."""
+    """All images in one uint8 array, (N, H, W, C), or those of its `rows`."""
 
     way: Way = "memory"
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        self.pixels = pixels
+    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64] | None = None) -> None:
+        self.pixels, self.rows = pixels, np.arange(len(pixels)) if rows is None else rows
         self.size: tuple[int, int] | None = (pixels.shape[1], pixels.shape[2])
         self.channels = pixels.shape[-1]
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.rows)
 
     def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images at `indices` as uint8 (N, H, W, C)."""
-        return self.pixels[indices]
+        return self.pixels[self.rows[indices]]
 
     def take(self, split: Split, indices: NDArray[np.int64]) -> Images:
-        """Return the images at `indices`, in that order."""
-        return ImagesInMemory(self.pixels[indices])
+        """Return the images at `indices`, in that order, without copying them."""
+        return ImagesInMemory(self.pixels, self.rows[indices])
 
     def each(self) -> Iterator[NDArray[np.uint8]]:
         """Yield every image in order, as uint8 (H, W, C)."""
-        return iter(self.pixels)
+        return (self.pixels[row] for row in self.rows.tolist())
 
     def sides(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the height and width of each image, (N, 2)."""
@@ -87,7 +87,7 @@ class ImagesInMemory:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Return one image as uint8 (H, W, C)."""
-        image: NDArray[np.uint8] = self.pixels[index]
+        image: NDArray[np.uint8] = self.pixels[self.rows[index]]
         return image
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet as pq
 
 from lenext.data.source import ALL, Source, Split, label_indices, split_name
@@ -23,14 +24,21 @@ SHARD = re.compile(r"(?P<split>[A-Za-z]+)(-\d+-of-\d+.*)?$")
 class EncodedColumn(Sequence[bytes | Path]):
     """The images of a table, each taken out when it is asked for: its bytes, or the file where those are."""
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        self._column = column
+    def __init__(self, column: pa.ChunkedArray, rows: NDArray[np.int64] | None = None) -> None:
+        self._column, self._rows = column, np.arange(len(column)) if rows is None else rows
 
     def __len__(self) -> int:
-        return len(self._column)
+        return len(self._rows)
+
+    def take(self, indices: NDArray[np.int64]) -> EncodedColumn:
+        """Return the images at `indices`, in that order; none is copied."""
+        return EncodedColumn(self._column, self._rows[indices])
 
     def __getitem__(self, index: Any) -> Any:
-        value = self._column[index].as_py()
+        """Return the bytes of an image, or the images of a slice."""
+        if isinstance(index, slice):
+            return EncodedColumn(self._column, self._rows[index])
+        value = self._column[int(self._rows[index])].as_py()
         if isinstance(value, dict):
             path = value.get("path")
             value = value["bytes"] or (Path(path) if path else None)

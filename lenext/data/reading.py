@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import joblib
@@ -23,6 +25,12 @@ from lenext.progress import SILENT, Progress
 
 MEMORY_SHARE = 0.5  # of the free memory, for decoded images
 DISK_SHARE = 0.5  # of the free disk, likewise
+
+# Where Linux tells a container's limit, what it uses, and how much of that are copies of files; in either version.
+CONTROLS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
 
 Loading = Literal["auto", "memory", "cache", "workers"]
 LOADINGS: tuple[Loading, ...] = ("auto", "memory", "cache", "workers")
@@ -73,10 +81,14 @@ def read_split(
     """
     workers = workers or available_cores()
     way = choose_loading(loading, len(split), form)
-    if way == "cache":
-        cached, tables = cached_images(split, form, what=what, workers=workers, progress=progress)
-        readable, skipped = split.readable(tables.reasons)
-        return Reading(cached, readable, tables.digests, tables.sums, tables.shapes.prod(1), skipped)
+    # Images that were put on disk before are found there, though there may be no room for more.
+    if way == "cache" or (loading == "auto" and way == "workers" and cache_folder().exists()):
+        make = way == "cache"
+        found = cached_images(split, form, what=what, workers=workers, progress=progress, make=make)
+        if found is not None:
+            cached, tables = found
+            readable, skipped = split.readable(tables.reasons)
+            return Reading(cached, readable, tables.digests, tables.sums, tables.shapes.prod(1), skipped)
     chunks = decoded_chunks(split, form, keep=way == "memory", workers=workers)
     shown = progress.track(chunks, what, len(split), lambda chunk: len(chunk.reasons))
     if way == "memory":
@@ -90,7 +102,7 @@ def choose_loading(asked: Loading | Literal["once"], count: int, form: ImageForm
     """Return where so many images of a form are kept."""
     if asked not in ("auto", "once"):
         return asked  # type: ignore[return-value]
-    if count * bytes_needed(form) <= MEMORY_SHARE * psutil.virtual_memory().available:
+    if count * bytes_needed(form) <= MEMORY_SHARE * free_memory():
         return "memory"
     if asked == "auto" and count * bytes_needed(form) <= DISK_SHARE * _free_disk():
         return "cache"
@@ -100,6 +112,18 @@ def choose_loading(asked: Loading | Literal["once"], count: int, form: ImageForm
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return joblib.cpu_count()  # type: ignore[no-any-return]
+
+
+def free_memory(controls: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes this process may still take: what the machine has, or what its container leaves it."""
+    free: int = psutil.virtual_memory().available
+    for limit, usage, files in CONTROLS:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # no container, or none with a limit
+            most, used = (int((controls / name).read_text()) for name in (limit, usage))
+            lines = (controls / limit).with_name("memory.stat").read_text().splitlines()
+            given_back = int(dict(line.split() for line in lines)[files])  # copies of files, when memory is short
+            free = min(free, max(0, most - used + given_back))
+    return free
 
 
 def _free_disk() -> int:

@@ -11,10 +11,12 @@ Sampling = Literal["shuffled", "balanced"]
 
 
 def epoch_order(labels: NDArray[np.int64], sampling: Sampling, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the indices of an epoch's images, as many as there are labels, in an order that (seed, epoch) decide.
+    """Return the numbers of an epoch's images, as many as there are labels, in an order that (seed, epoch) decide.
 
-    Of a `balanced` epoch every class has equally many to within one, not all of a large class; a class comes round to
-    its first image again only after its last, and which ones come differs from epoch to epoch.
+    A number is the index of an image, plus the number of labels each further time that the image comes, so that what
+    is drawn for it by number differs. Of a `balanced` epoch every class has equally many to within one, not all of a
+    large class; a class comes round to its first image again only after its last, and which ones come differs from
+    epoch to epoch.
     """
     generator = np.random.default_rng((seed, epoch))
     if sampling == "shuffled":
@@ -26,5 +28,6 @@ def epoch_order(labels: NDArray[np.int64], sampling: Sampling, *, seed: int, epo
     for label, share in zip(present.tolist(), shares.tolist(), strict=True):
         own = np.flatnonzero(labels == label)
         rounds = [generator.permutation(own) for _ in range(-(-share // len(own)))]
-        chosen.append(np.concatenate([np.empty(0, np.int64), *rounds])[:share])
+        again = np.concatenate([turn + time * len(labels) for time, turn in enumerate(rounds)] or [own[:0]])
+        chosen.append(again[:share])
     return generator.permutation(np.concatenate(chosen))

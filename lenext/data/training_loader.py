@@ -15,7 +15,6 @@ from lenext.data.augmentation.augment import Augmenter
 from lenext.data.augmentation.augmentation import NOTHING, Augmentation
 from lenext.data.cutting import cut
 from lenext.data.draws import Purpose, uniforms
-from lenext.data.images import Pixels
 from lenext.data.loader import Batch, batch_count, one_ahead
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading, available_cores
@@ -108,14 +107,17 @@ class TrainingLoader:
             yield batch
 
     def views(self, parts: list[NDArray[np.int64]], *, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield the images of each part as uint8 (N, H, W, C), and each one's own share (N,) where they are mixed."""
+        """Yield the images of each part as uint8 (N, H, W, C), and each one's own share (N,) where they are mixed.
+
+        A part holds numbers as those of `lenext.data.sampling.epoch_order`.
+        """
         for indices, views in self._cut(seed, epoch, parts):
             yield self._augmented(views, seed, epoch, indices)
 
     def _made(self, seed: int, epoch: int, found: Iterator[Views]) -> Iterator[Batch]:
         for indices, views in found:
             pixels, shares = self._augmented(views, seed, epoch, indices)
-            labels = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
+            labels = torch.from_numpy(self.labels[indices % len(self)]).to(self.device, non_blocking=True)
             # Two threads of which one waits for a core that a decoding process has are slower than one.
             with one_thread() if self._decoding is not None else nullcontext():
                 images = self.preprocessing.normalise(pixels)
@@ -137,18 +139,11 @@ class TrainingLoader:
         images, size, plan = self._images, self.preprocessing.form.size, self.augmentation
         in_place = plan.crop == "none" and images.size == size
         for indices in parts:
-            made = images.batch(indices) if in_place else _cut(images, indices, seed, epoch, plan, size)  # type: ignore[arg-type]
+            rows = indices % len(self)
+            if in_place:
+                yield indices, torch.from_numpy(images.batch(rows))
+                continue
+            draws = uniforms(seed, epoch, indices, Purpose.WINDOW, DRAWS)
+            windows = draw_windows(plan, draws, images.sides(rows), size)  # type: ignore[attr-defined]
+            made = cut(images, rows, windows, size, reflect=plan.crop == "translate")  # type: ignore[arg-type]
             yield indices, torch.from_numpy(made)
-
-
-def _cut(
-    images: Pixels,
-    indices: NDArray[np.int64],
-    seed: int,
-    epoch: int,
-    augmentation: Augmentation,
-    size: tuple[int, int],
-) -> NDArray[np.uint8]:
-    draws = uniforms(seed, epoch, indices, Purpose.WINDOW, DRAWS)
-    windows = draw_windows(augmentation, draws, images.sides(indices), size)
-    return cut(images, indices, windows, size, reflect=augmentation.crop == "translate")

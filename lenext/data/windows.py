@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lenext.data.augmentation.augmentation import Augmentation
 
 ATTEMPTS = 10  # of an Inception crop to lie inside the image, before the whole is taken
-ASPECT = math.log(4 / 3)  # of an Inception crop, either way
+ASPECT = math.log(4 / 3)  # of an Inception crop against the model's shape, either way
 DRAWS = 2 * ATTEMPTS + 2  # numbers an image
 
 
@@ -25,7 +25,7 @@ def draw_windows(
     """
     crop = augmentation.crop
     if crop == "inception":
-        return _of_area(augmentation.area, draws, sides)
+        return _of_area(augmentation.area, draws, sides, size)
     if crop == "random":
         return _of_scale(augmentation.scale, draws, sides, size)
     windows = np.zeros((len(sides), 4), np.int64)
@@ -52,19 +52,23 @@ def _of_scale(
     return np.concatenate([start + _places(draws[:, :2], room), inside], 1)
 
 
-def _of_area(area: tuple[float, ...], draws: NDArray[np.float64], sides: NDArray[np.int64]) -> NDArray[np.int64]:
+def _of_area(
+    area: tuple[float, ...], draws: NDArray[np.float64], sides: NDArray[np.int64], size: tuple[int, int]
+) -> NDArray[np.int64]:
     """Return windows of a share of each image's area; the first of several draws that lies inside is taken."""
     low, high = area
+    shape = size[1] / size[0]  # that aspects are drawn around
     pixels = sides.prod(1)[:, None]
     areas = pixels * (low + draws[:, 2 : 2 + ATTEMPTS] * (high - low))  # (N, ATTEMPTS)
-    aspects = np.exp((2 * draws[:, 2 + ATTEMPTS :] - 1) * ASPECT)  # width by height
+    aspects = shape * np.exp((2 * draws[:, 2 + ATTEMPTS :] - 1) * ASPECT)  # width by height
     tried = np.stack([np.rint(np.sqrt(areas / aspects)), np.rint(np.sqrt(areas * aspects))], -1).astype(np.int64)
     fits = ((tried >= 1) & (tried <= sides[:, None])).all(-1)
     inside = tried[np.arange(len(sides)), fits.argmax(1)]
     # Where none fits, the largest part of the middle whose shape is allowed.
     height, width = sides[:, 0], sides[:, 1]
     bound = math.exp(ASPECT)
-    fallback = np.stack([np.minimum(height, np.rint(width * bound)), np.minimum(width, np.rint(height * bound))], -1)
+    tall, broad = np.rint(width * bound / shape), np.rint(height * bound * shape)
+    fallback = np.maximum(1, np.stack([np.minimum(height, tall), np.minimum(width, broad)], -1))
     fitting = np.any(fits, 1, keepdims=True)
     inside = np.where(fitting, inside, fallback.astype(np.int64))
     room = sides - inside

@@ -41,7 +41,10 @@ warnings.filterwarnings("ignore", message="This DataLoader will create", module=
 
 @dataclass(frozen=True)
 class Request:
-    """What a process is asked for: the views of some images, which come along where it cannot read them itself."""
+    """What a process is asked for: the views of some images, which come along where it cannot read them itself.
+
+    `indices` are numbers as those of `lenext.data.sampling.epoch_order`.
+    """
 
     seed: int
     epoch: int
@@ -65,7 +68,7 @@ class _Views(Dataset[Tensor | str]):
         assert self.form.channels is not None
         draws = uniforms(request.seed, request.epoch, indices, Purpose.WINDOW, DRAWS)
         views = np.empty((len(indices), *self.form.size, self.form.channels), np.uint8)
-        for place, index in enumerate(indices.tolist()):
+        for place, index in enumerate((indices % len(self.split)).tolist()):
             try:
                 item = self.split.items[index] if request.items is None else request.items[place]
                 self._view(item, draws[place : place + 1], views[place])
@@ -78,7 +81,7 @@ class _Views(Dataset[Tensor | str]):
     def _view(self, item: Item, draws: NDArray[np.float64], out: NDArray[np.uint8]) -> None:
         def choose(sides: tuple[int, int]) -> tuple[int, int, int, int]:
             # What is kept in memory has lost the ends of long images.
-            top, left, *inside = middle(sides) if self.whole else (0, 0, *sides)
+            top, left, *inside = middle(sides, self.kept.size) if self.whole else (0, 0, *sides)
             window = draw_windows(self.augmentation, draws, np.array([inside]), self.form.size)[0].tolist()
             return window[0] + top, window[1] + left, window[2], window[3]
 
@@ -131,7 +134,7 @@ class DecodingWorkers:
         return self._answers(self._drawn(seed, epoch, sizes))
 
     def _listed(self, seed: int, epoch: int, parts: Sequence[NDArray[np.int64]]) -> Generator[Request, None, None]:
-        items = None if self._stream is None else iter(self._stream.take(np.concatenate(parts)))
+        items = None if self._stream is None else iter(self._stream.take(np.concatenate(parts) % len(self._stream)))
         for part in parts:
             yield Request(seed, epoch, part, None if items is None else list(islice(items, len(part))))
 

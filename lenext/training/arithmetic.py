@@ -62,7 +62,10 @@ class Arithmetic:
     def prepare(self, model: ImageClassifier) -> Forward:
         """Bring the model to the order of memory, in place, and return its forward for training."""
         model.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)  # type: ignore[call-overload]
-        return torch.compile(model.forward_train, dynamic=False) if self.compiled else model.forward_train
+        if not self.compiled:
+            return model.forward_train
+        torch.compiler.reset()  # it compiles a function for eight models or shapes, and then no more
+        return torch.compile(model.forward_train, dynamic=False)
 
     def order(self, images: Tensor) -> Tensor:
         """Return the images (N, C, H, W) in the order of memory that the model has."""
@@ -98,12 +101,16 @@ def choose_arithmetic(
     if recipe.compile == "yes" and not compiler:
         raise UserError("compile 'yes' cannot be here: there is no C++ compiler; install one, or --set compile=no")
     compilable = recipe.compile == "auto" and compiler
+
+    def found(way: Arithmetic) -> Arithmetic:
+        return replace(way, compiled=way.compiled or recipe.compile == "yes")
+
     if not (others or compilable) or not _worth_a_look(model, images, seconds):
-        return first
+        return found(first)
     batch = first_batch()
     count = min(-(-len(batch) // recipe.accumulate), round(len(batch) * PROBED_PIXELS / batch.images[:, 0].numel()))
     if count < 2:
-        return first
+        return found(first)
 
     def measured(ways: list[Arithmetic], count: int, rounds: int = ROUNDS) -> dict[Arithmetic, float]:
         return _measured(ways, model, criterion, batch.images[:count], batch.labels[:count], rounds)
@@ -113,9 +120,9 @@ def choose_arithmetic(
         each = measured([first], few, rounds=1)[first] / few
         total = seconds or each * images
         if total < WORTH_MEASURING:
-            return first
+            return found(first)
         if not seconds and measured([first], count, rounds=1)[first] * images / count < WORTH_MEASURING:
-            return first  # a few images take longer each than many
+            return found(first)  # a few images take longer each than many
         count = min(count, max(few, round(MEASURING * total / each / (ROUNDS + 1) / (1 + len(others)))))
         quick = measured([first, *others], few, rounds=1)  # some machines take ten times as long for bfloat16
         others = [way for way in others if quick.get(way, math.inf) < HOPELESS * quick[first]]
@@ -128,8 +135,8 @@ def choose_arithmetic(
             taken |= measured([chosen, faster], count)
             chosen = faster if taken.get(faster, math.inf) * GAIN <= taken[chosen] else chosen
     told = ", ".join(f"{way} {count / each:,.0f}" for way, each in taken.items())
-    progress.note(f"arithmetic: {chosen} (images a second, measured on {count}: {told})")
-    return replace(chosen, measured=True)
+    progress.note(f"arithmetic: {found(chosen)} (images a second, measured on {count}: {told})")
+    return replace(found(chosen), measured=True)
 
 
 def _worth_a_look(model: ImageClassifier, images: int, seconds: float | None) -> bool:
@@ -143,10 +150,10 @@ def _worth_a_look(model: ImageClassifier, images: int, seconds: float | None) ->
 
 
 def _candidates(recipe: Recipe) -> list[Arithmetic]:
-    """Return what the recipe leaves open, the usual way first."""
+    """Return what the recipe leaves open but for compiling, the usual way first."""
     orders = {"auto": (True, False), "channels_last": (True,), "contiguous": (False,)}[recipe.memory_format]
     kinds = {"auto": (False, True), "float32": (False,), "bfloat16": (True,)}[recipe.precision]
-    return [Arithmetic(order, kind, recipe.compile == "yes") for order in orders for kind in kinds]
+    return [Arithmetic(order, kind) for order in orders for kind in kinds]
 
 
 def _measured(

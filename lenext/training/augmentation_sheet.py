@@ -19,13 +19,13 @@ from lenext.data.decode import ImageForm, decode
 from lenext.data.opening import open_source
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import read_split
-from lenext.data.source import ALL, Split
+from lenext.data.source import Split
 from lenext.data.training_data import kept_form
 from lenext.data.training_loader import TrainingLoader
 from lenext.errors import UserError
 from lenext.models import lookup
 from lenext.training.recipes import Situation, about, make_recipe
-from lenext.training.recipes.situation import all_grey
+from lenext.training.recipes.situation import all_grey, training_split
 
 COLOURS = 500  # images, for the axes of the colours
 TILE, GAP, MARGIN, HEAD, NAMES = 112, 6, 28, 86, 110  # pixels
@@ -54,12 +54,12 @@ def augmentation_sheet(
         UserError: no such recipe, or no images.
     """
     source = open_source(data)
-    split = source.splits.get("train") or source.splits.get(ALL)
+    split, count = training_split(source)
     if split is None:
         raise UserError(f"{data} has no train split, only {', '.join(source.splits)}")
     native = lookup(model or _first_model(recipe)).facts.size
     sides = as_size(size if size is not None else native)
-    situation = Situation(train_images=len(split), model=model or "", size=sides, grey=all_grey(split))
+    situation = Situation(train_images=max(1, count), model=model or "", size=sides, grey=all_grey(split))
     made = make_recipe(recipe, situation, dict(overrides or {}))
     form = ImageForm(size=sides)
     reading = read_split(_some(split, COLOURS), kept_form(made.augmentation, form), what="reading images")
@@ -84,7 +84,7 @@ def in_words(augmentation: Augmentation) -> str:
     told = []
     for field in fields(augmentation):
         value = getattr(augmentation, field.name)
-        if field.name in ("padding", "scale", "area", "magnitude", "magnitude_std"):
+        if field.name in ("padding", "scale", "area", "magnitude", "magnitude_std", "randaugment_probability"):
             continue
         if value != field.default:
             told.append(f"{field.name}={_short(value)}")

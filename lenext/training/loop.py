@@ -79,9 +79,10 @@ def fit(
     while not pace.finished and not 0 < recipe.early_stopping <= since:
         number += 1
         model.train()
+        began, losses = pace.begin(), list[float]()
         if isinstance(work.optimiser, DiagonalLevenbergMarquardt):
             work.optimiser.measure(work.answers, criterion, _one_by_one(train, seed, number), seed=(seed, number))
-        began, waited, losses = pace.begin(), train.waited, list[float]()
+        waited = train.waited
         batches = train.shuffled(seed=seed, epoch=number)
         for batch in progress.track(batches, _title(number, pace), len(train), len):
             lr = recipe.lr * rate_share(recipe, pace.done, pace.steps)
@@ -125,19 +126,18 @@ class Work:
             ) from error
 
     def step(self, batch: Batch, lr: float, number: int) -> float:
-        """Change the weights by a batch, and return its loss."""
+        """Change the weights by a batch, and return its loss, without that of auxiliary classifiers."""
         recipe, loss = self.recipe, 0.0
         targets = self.criterion.targets(batch.labels, batch.shares)
         parts = min(recipe.accumulate, len(batch))
         for images, wanted in zip(batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True):
             with self.arithmetic.cast(images.device):
                 logits, auxiliary = self.answers(images)
-            part = self.criterion(logits.float(), wanted)
-            for extra in auxiliary:
-                part = part + recipe.auxiliary * self.criterion(extra.float(), wanted)
+            main = self.criterion(logits.float(), wanted)
+            aside = sum(self.criterion(extra.float(), wanted) for extra in auxiliary)
             share = len(images) / len(batch)
-            (share * part).backward()  # type: ignore[no-untyped-call]
-            loss += share * part.item()
+            (share * (main + recipe.auxiliary * aside)).backward()  # type: ignore[no-untyped-call]
+            loss += share * main.item()
         if not math.isfinite(loss):
             raise LenextError(
                 f"the loss is {loss} at step {number}, learning rate {lr:.3g}; try --lr {recipe.lr / 10:.1g}"

@@ -24,6 +24,6 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimizer:
     if recipe.optimizer == "rmsprop":
         return RMSprop(groups, lr=recipe.lr, alpha=SQUARES, eps=recipe.eps, momentum=recipe.momentum, foreach=True)
     if recipe.optimizer == "sdlm":
-        return DiagonalLevenbergMarquardt(groups, lr=recipe.lr, damping=recipe.eps)
+        return DiagonalLevenbergMarquardt(groups, lr=recipe.lr, damping=recipe.damping)
     nesterov = recipe.nesterov and recipe.momentum > 0
     return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, foreach=True)

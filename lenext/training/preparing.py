@@ -17,7 +17,7 @@ from lenext.data.holdout import watched_mask
 from lenext.data.loader import Loader
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading
-from lenext.data.source import ALL, Source
+from lenext.data.source import Source
 from lenext.data.training_data import TrainingData, as_evaluated, kept_form, read_training_data
 from lenext.data.training_loader import TrainingLoader
 from lenext.errors import UserError
@@ -27,8 +27,8 @@ from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.pace import LONGEST, Pace
-from lenext.training.recipes import Recipe, Situation, make_recipe
-from lenext.training.recipes.situation import all_grey
+from lenext.training.recipes import Recipe, Situation, make_recipe, remarks
+from lenext.training.recipes.situation import all_grey, training_split
 from lenext.training.settings import Settings, network_rates
 from lenext.weights.classes import ClassList
 
@@ -75,6 +75,8 @@ def prepare(
     options = {**network_rates(recipe), **settings.options}
     start = settings.start(source.class_names, options)
     stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
+    if stored is not None:  # whose size is that of the images
+        recipe = make_recipe(settings.recipe, replace(situation, size=stored.form.size), settings.overrides)
     data = read_training_data(
         source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
     )
@@ -82,9 +84,10 @@ def prepare(
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    notes = [f"note: {start.presumed}"] if start and start.presumed else []
+    told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
+    notes = [f"note: {each}" for each in told if each]
     if start is not None and has_folded_norms(model):
-        notes.append(_unfold(model, data, device, settings.seed))
+        notes.append(_unfold(model, data, recipe, device, settings))
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -115,12 +118,10 @@ def prepare(
 
 def _situation(settings: Settings, source: Source) -> Situation:
     """Return what the recipe may depend on, by what can be known before the images are read."""
-    split = next((source.splits[name] for name in ("train", ALL) if name in source.splits), None)
+    split, images = training_split(source)
     if split is None or not len(split):
         return settings.situation(1)
-    held_out = not ({"val", "test"} & source.splits.keys())
-    images = max(1, round(len(split) * (0.8 if held_out else 1.0)))
-    return replace(settings.situation(images), grey=settings.channels == 1 or all_grey(split))
+    return replace(settings.situation(max(1, images)), grey=settings.channels == 1 or all_grey(split))
 
 
 def _model(
@@ -145,10 +146,14 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
     return replace(data, train=data.train.take(np.flatnonzero(~mask))), watched
 
 
-def _unfold(model: ImageClassifier, data: TrainingData, device: torch.device, seed: int) -> str:
+def _unfold(
+    model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
+) -> str:
     """Give the norms of weights that were made for shipping the statistics of some of the images."""
     count = min(STATISTICS, len(data.train.images))
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(data.train.images))[:count])
-    some = TrainingLoader(data.train.take(chosen), data.preprocessing, batch_size=32, device=device, workers=0)
-    unfold_norms(model, (batch.images for batch in some.shuffled(seed=seed, epoch=0)))
+    chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
+    form = data.preprocessing.form
+    some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
+    loader = Loader(some, data.preprocessing, batch_size=32, device=device)
+    unfold_norms(model, (batch.images for batch in loader.in_order()))
     return f"note: the weights came with folded norms, which got the statistics of {count} images"

@@ -21,7 +21,7 @@ from lenext.data.opening import open_source
 from lenext.data.reading import Loading, available_cores
 from lenext.data.source import Source
 from lenext.device import choose_device, set_threads
-from lenext.errors import LenextError, Terminated
+from lenext.errors import LenextError, Terminated, UserError
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import write_report
 from lenext.growing import How
@@ -106,9 +106,12 @@ def train(
     """
     started = time.perf_counter()
     shortcuts = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
+    shortcuts = {key: value for key, value in shortcuts.items() if value is not None}
+    for key in shortcuts.keys() & (overrides or {}).keys():
+        raise UserError(f"{key} is given twice, as {shortcuts[key]} and as {(overrides or {})[key]}; give it once")
     settings = Settings(
         data=str(data), model=model, recipe=recipe, fit=fit, channels=channels, seed=seed, options=dict(options or {}),
-        overrides={**{k: v for k, v in shortcuts.items() if v is not None}, **(overrides or {})},
+        overrides={**shortcuts, **(overrides or {})},
         size=as_size(size) if size is not None else None, weights=str(weights) if weights is not None else None,
         grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
     )  # fmt: skip

@@ -96,11 +96,13 @@ def test_a_sheet_of_photos_as_a_model_sees_them(command: Command, tmp_path: Path
         out = tmp_path / f"{views}.jpg"
         answer = command(
             "augment", photos, "--recipe", "paper", "--model", "resnet20_cifar", "--out", out, "--images", 2,
-            "--views", views, "--set", "mixup=0.5",
+            "--views", views, "--set", "mixup=0.5", "--json",
         )  # fmt: skip
         assert answer.code == 0, answer.err
         with Image.open(out) as sheet:
             assert (sheet.format, sheet.mode) == ("JPEG", "RGB")
+            told = {"out": str(out), "recipe": "paper", "width": sheet.width, "height": sheet.height}
+            assert answer.json == {"schema": 1, **told}
             sizes.append(sheet.size)
     assert sizes[0][1] == sizes[1][1]
     assert sizes[1][0] - sizes[0][0] == 3 * (112 + 6), "a column more for each view"
@@ -192,6 +194,7 @@ def test_minutes_through_the_command(command: Command, tmp_path: Path) -> None:
         (("--set", "accumulate=64"), "accumulate 64 cannot be: give from 1 to the batch size"),
         (("--set", "wings=2"), "a recipe has no 'wings'"),
         (("--set", "lr"), "give KEY=VALUE"),
+        (("--lr", "0.1", "--set", "lr=0.01"), "lr is given twice, as 0.1 and as 0.01; give it once"),
     ],
 )
 def test_mistakes_take_one_line_and_leave_nothing(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from PIL import Image
 
 from lenext.data import cache as cache_module
 from lenext.data import caching, chunks
+from lenext.data import reading as reading_module
 from lenext.data.cache import INDEX, PIXELS, TABLES, Cache, cache_folder
 from lenext.data.decode import ImageForm
 from lenext.data.images import CachedImages
@@ -125,6 +127,48 @@ def test_a_second_run_decodes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ]  # fmt: skip
     for ours, theirs in zip(pixels_of(first), pixels_of(second), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_changes_while_it_is_read_is_not_kept(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, before, after = tmp_path / "picture.png", COLOUR[0], COLOUR[1]
+    assert isinstance(before, bytes)
+    assert isinstance(after, bytes)
+    picture.write_bytes(before)
+    opened = caching.file_content
+
+    def changing(item: Item) -> object:
+        found = opened(item)
+        picture.write_bytes(after)
+        return found
+
+    monkeypatch.setattr(caching, "file_content", changing)
+    with pytest.raises(LenextError, match="picture 0 changed while it was read; start again"):
+        read([picture])
+    assert not [path for path in place.iterdir() if path.is_dir()]
+
+
+def test_images_that_are_cached_are_taken_from_there_though_there_is_no_room(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_module, "MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(reading_module, "DISK_SHARE", 0.0)
+    assert read(COLOUR, loading="auto").images.way == "workers"
+    assert not place.exists()
+    read(COLOUR)
+    assert read(COLOUR, loading="auto").images.way == "cache"
+    assert read(COLOUR[:3], loading="auto").images.way == "workers"
+
+
+def test_what_killed_runs_have_left_of_other_images_goes(place: Path) -> None:
+    place.mkdir(parents=True)
+    for name in ("dead", "alive"):
+        (place / f".{name}").mkdir()
+        (place / f".{name}" / PIXELS).write_bytes(b"half")
+    with filelock.FileLock(f"{place / 'alive'}.lock"):
+        read(COLOUR)
+    assert sorted(path.name for path in place.glob(".*")) == [".alive"]
 
 
 def test_other_images_orders_and_forms_are_other_caches(place: Path) -> None:

@@ -21,7 +21,18 @@ from pictures import encoded, png, stripes
 from PIL import EpsImagePlugin, Image
 
 from lenext.data import decode as decode_module
-from lenext.data.decode import FITS, RESAMPLING, Fit, ImageForm, UnreadableImageError, decode, is_image_name, open_image
+from lenext.data.chunks import bytes_needed
+from lenext.data.decode import (
+    FITS,
+    RESAMPLING,
+    Fit,
+    ImageForm,
+    UnreadableImageError,
+    decode,
+    is_image_name,
+    middle,
+    open_image,
+)
 
 # As the module itself asks for, which pytest's own filters override.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -459,3 +470,27 @@ def test_a_pipe_is_no_image(tmp_path: Path) -> None:
 def test_an_array_without_pixels_is_no_image() -> None:
     with pytest.raises(UnreadableImageError):
         decode(np.zeros((0, 0), np.uint8), ImageForm(size=(8, 8)))
+
+
+@given(
+    sides=st.tuples(st.integers(1, 300), st.integers(1, 300)), size=st.tuples(st.integers(1, 64), st.integers(1, 64))
+)
+def test_what_is_kept_whole_covers_the_size_and_no_more_than_twice_as_long(
+    sides: tuple[int, int], size: tuple[int, int]
+) -> None:
+    form = ImageForm(size=size, channels=1, fit="whole")
+    kept = decode(np.zeros(sides, np.uint8), form)
+    assert kept.nbytes <= bytes_needed(form) + max(kept.shape)  # rounded to whole pixels
+    top, left, height, width = middle(sides, size)
+    assert 0 <= top <= sides[0] - height
+    assert 0 <= left <= sides[1] - width
+    assert (height, width) >= (1, 1)
+    if sides[0] * size[1] == sides[1] * size[0]:
+        assert (height, width) == sides
+
+
+def test_an_image_of_a_long_shape_is_kept_to_its_ends() -> None:
+    image = np.zeros((32, 256), np.uint8)
+    image[:, :64] = 255
+    kept = decode(image, ImageForm(size=(32, 256), channels=1, fit="whole"))
+    np.testing.assert_array_equal(kept[..., 0], image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -240,6 +241,46 @@ def test_images_are_kept_while_they_fit(share: float, kept: bool, monkeypatch: p
     assert isinstance(read(COLOUR, COLOUR).images, ImagesInMemory if kept else ImagesOnDisk)
 
 
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ({"memory.max": "1000", "memory.current": "900", "memory.stat": "anon 200\ninactive_file 700\n"}, 800),
+        ({"memory.max": "max", "memory.current": "900", "memory.stat": "inactive_file 0\n"}, None),
+        ({"memory.max": "1000", "memory.current": "1200", "memory.stat": "inactive_file 0\n"}, 0),
+        (
+            {
+                "memory/memory.limit_in_bytes": "500", "memory/memory.usage_in_bytes": "100",
+                "memory/memory.stat": "cache 5\ntotal_inactive_file 40\n",
+            },
+            440,
+        ),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_a_container_has_no_more_memory_than_its_limit(files: dict[str, str], left: int | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = reading_module.free_memory(tmp_path)
+    assert found == left if left is not None else found > 2**20
+
+
+def test_no_more_is_decoded_ahead_than_was_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_so_far: list[object] = []
+
+    def noted(item: Item, form: ImageForm) -> NDArray[np.uint8]:
+        read_so_far.append(item)
+        return COLOUR[: form.size[0], : form.size[1]]
+
+    monkeypatch.setattr(chunks, "decode", noted)
+    monkeypatch.setattr(chunks, "LARGEST_CHUNK", 1)
+    coming = chunks.decoded_chunks(split_of(*[COLOUR] * 100), FORM, keep=True, workers=2)
+    next(coming)
+    time.sleep(0.2)
+    assert len(read_so_far) <= 2 * chunks.TASKS
+    assert len(list(coming)) == 99
+
+
 def test_progress_counts_every_image() -> None:
     """Those that cannot be read too, so that the display reaches its end."""
     shown: list[tuple[str, int, list[int]]] = []
@@ -261,7 +302,7 @@ def test_progress_counts_every_image() -> None:
 
 @pytest.mark.parametrize(
     ("count", "side", "workers", "expected"),
-    [(1, 8, 2, 1), (16, 8, 2, 1), (160, 8, 2, 10), (60_000, 28, 2, 256), (60_000, 1000, 2, 22), (9, 10_000, 2, 1)],
+    [(1, 8, 2, 1), (16, 8, 2, 1), (160, 8, 2, 10), (60_000, 28, 2, 256), (60_000, 1000, 2, 5), (9, 10_000, 2, 1)],
 )
 def test_tasks_keep_all_cores_busy_and_memory_small(count: int, side: int, workers: int, expected: int) -> None:
     assert chunks._chunk_size(count, ImageForm(size=(side, side)), workers) == expected

@@ -216,6 +216,15 @@ def test_views_of_chosen_images(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_an_image_that_comes_again_in_an_epoch_does_not_look_the_same(way: str) -> None:
+    again = 4 + 11 * np.arange(8)  # the fifth of eleven images, eight times
+    [(plain, _)] = loader_of(files(), NOTHING, way).views([again], seed=0, epoch=1)
+    assert (plain == plain[0]).all()
+    [(changed, _)] = loader_of(files(), Augmentation(crop="inception"), way).views([again], seed=0, epoch=1)
+    assert len({view.numpy().tobytes() for view in changed}) == 8
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_balanced_epoch(way: str) -> None:
     form = ImageForm(size=SIZE)
     reading = read(files(), NOTHING, form, way)

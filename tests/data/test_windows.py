@@ -143,6 +143,22 @@ def test_where_no_inception_crop_fits_the_middle_is_shown(sides: tuple[int, int]
     assert draw_windows(plan, draws, np.array([sides]), (8, 8)).tolist() == [window]
 
 
+@given(size=st.sampled_from([(32, 256), (256, 32), (50, 100)]), seed=st.integers(0, 99))
+def test_an_inception_crop_is_about_of_the_models_shape(size: tuple[int, int], seed: int) -> None:
+    sides = np.tile([[3 * size[0], 3 * size[1]]], (20, 1))
+    found = draw_windows(Augmentation(crop="inception"), drawn(20, seed), sides, size)
+    shapes = found[:, 3] / found[:, 2] / (size[1] / size[0])
+    assert (shapes >= 3 / 4 * 0.93).all()  # to whole pixels
+    assert (shapes <= 4 / 3 * 1.07).all()
+    assert shapes.std() > 0.05
+
+
+def test_where_none_of_the_models_shape_fits_the_middle_of_it_is_shown() -> None:
+    draws = np.full((1, DRAWS), LAST)  # all of the area, and 4:3 of 4:1
+    plan = Augmentation(crop="inception", area=(1.0, 1.0))
+    assert draw_windows(plan, draws, np.array([[100, 100]]), (8, 32)).tolist() == [[33, 0, 33, 100]]
+
+
 @given(
     crop=st.sampled_from(CROPS),
     sides=st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=1, max_size=6),

@@ -92,7 +92,6 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[Arithmetic, float]:
         ({"precision": "bfloat16"}, [BRAIN, BOTH]),
         ({"memory_format": "contiguous"}, [PLANES, BOTH]),
         ({"memory_format": "channels_last", "precision": "float32"}, [USUAL]),
-        ({"memory_format": "channels_last", "precision": "float32", "compile": "yes"}, [Arithmetic(compiled=True)]),
     ],
 )
 def test_what_the_recipe_leaves_open(values: dict[str, Any], expected: list[Arithmetic]) -> None:
@@ -167,6 +166,36 @@ def test_compiling_is_tried_for_long_trainings_alone(
     monkeypatch.setattr(arithmetic.shutil, "which", lambda name: None)
     speeds[compiled] = 0.001
     assert choose(recipe(compile="auto"), seconds=1300) == USUAL
+
+
+def test_what_is_to_be_compiled_is_measured_without(
+    speeds: dict[Arithmetic, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic.shutil, "which", lambda name: name)
+    assert not any(way.compiled for way in speeds)
+    speeds[BRAIN], notes = 0.001, Notes()
+    assert choose(recipe(compile="yes"), notes=notes) == Arithmetic(bfloat16=True, compiled=True)
+    assert notes.told[-1].startswith("arithmetic: bfloat16, channels-last, compiled (")
+    given = recipe(compile="yes", precision="float32", memory_format="contiguous")
+    assert choose(given) == Arithmetic(channels_last=False, compiled=True)
+    assert choose(recipe(compile="yes"), images=10) == Arithmetic(compiled=True)
+
+
+def test_however_many_networks_were_compiled_the_next_one_is_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+
+    def counting(graph: Any, example: Any) -> Any:
+        compiled.append(len(example))
+        return graph.forward
+
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend=counting, **options))
+    for number in range(12):
+        model = lenext.create("lenet5", size=12)
+        forward = Arithmetic(compiled=True).prepare(model)
+        for images in (2, 3):
+            forward(torch.zeros(images, 1, 12, 12))
+        assert len(compiled) == 2 * (number + 1)
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

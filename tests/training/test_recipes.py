@@ -9,13 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenext.errors import UserError
-from lenext.training.recipes import Recipe, Situation, make_recipe, recipe_names
+from lenext.training.recipes import Recipe, Situation, make_recipe, recipe_names, remarks
 
 
 @pytest.mark.parametrize("name", recipe_names())
-@given(images=st.integers(1, 2_000_000))
-def test_every_recipe_suits_any_number_of_images(name: str, images: int) -> None:
-    recipe = make_recipe(name, Situation(train_images=images), {})
+@given(
+    images=st.integers(1, 2_000_000),
+    size=st.tuples(st.integers(1, 4000), st.integers(1, 4000)),
+    grey=st.booleans(),
+    pretrained=st.booleans(),
+)
+def test_every_recipe_suits_any_situation(
+    name: str, images: int, size: tuple[int, int], grey: bool, pretrained: bool
+) -> None:
+    situation = Situation(train_images=images, size=size, grey=grey, pretrained=pretrained)
+    recipe = make_recipe(name, situation, {})
     assert recipe.name == name
     assert recipe.epochs >= 1
     assert recipe.batch_size >= 1
@@ -61,11 +69,43 @@ def test_overrides_are_read_as_the_fields_type() -> None:
         ({"schedule": "steps"}, "schedule 'steps' cannot be"),
         ({"schedule": "step"}, "schedule 'step' has no step to take: give milestones"),
         ({"label_smoothing": 1.0}, "label_smoothing 1.0 cannot be"),
+        ({"damping": 0}, "damping 0.0 cannot be: give above 0"),
     ],
 )
 def test_unknown_keys_and_wrong_values_fail(overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_recipe("default", Situation(train_images=100), overrides)
+
+
+def test_the_rate_follows_the_images_that_a_step_has() -> None:
+    many, few = Situation(train_images=100_000), Situation(train_images=1_024)
+    assert make_recipe("convnext", many, {}).lr == pytest.approx(4e-3)
+    assert make_recipe("convnext", many, {"batch_size": 512}).lr == pytest.approx(5e-4)
+    assert make_recipe("convnext", few, {}).lr == pytest.approx(1e-3)
+    assert make_recipe("convnext", few, {"batch_size": 10**400}).lr == pytest.approx(1e-3)
+    assert make_recipe("resnet", few, {}).lr == make_recipe("resnet", many, {}).lr, "which scales with nothing"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({}, []),
+        ({"milestones": "0.5", "factors": "0.1", "schedule": "step", "optimizer": "sgd", "nesterov": "yes"}, []),
+        ({"nesterov": "yes"}, ["nesterov does nothing with optimizer adamw; optimizer sgd would use it"]),
+        ({"padding": 3}, ["padding does nothing with crop inception; crop pad or translate would use it"]),
+        ({"magnitude": 5}, ["magnitude does nothing without randaugment"]),
+        ({"magnitude": 5, "randaugment": 1}, []),
+        ({"eps": 1, "optimizer": "rmsprop"}, []),
+        ({"class_weights": "balanced", "sampling": "balanced"}, [
+            "class_weights and sampling are both balanced, which makes up twice for what a class lacks"
+        ]),
+        ({"momentum": 0.5, "optimizer": "sdlm"}, [
+            "momentum does nothing with optimizer sdlm; optimizer sgd or adamw or rmsprop would use it"
+        ]),
+    ],
+)  # fmt: skip
+def test_values_that_do_nothing_are_told(overrides: dict[str, Any], told: list[str]) -> None:
+    assert remarks(make_recipe("default", Situation(train_images=5000), overrides), overrides) == told
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:

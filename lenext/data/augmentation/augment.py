@@ -44,7 +44,7 @@ class Augmenter:
         if plan.randaugment:
             draws = drawn(Purpose.POLICY, plan.randaugment * (3 if plan.magnitude_std else 2))
             pixels = randaugment(
-                pixels, draws, plan.randaugment, plan.magnitude, fill=fill, magnitude_std=plan.magnitude_std
+                pixels, draws, plan.randaugment, plan.magnitude, fill, plan.magnitude_std, plan.randaugment_probability
             )
         if plan.colour_noise:
             assert self.axes is not None

@@ -24,14 +24,14 @@ class Augmentation:
       between the two numbers: 256/224 twice for AlexNet, which first cuts the image square, 256/224 and 512/224 for
       VGG's scale jitter;
     - `inception`: a part of `area` of the image, the share drawn between the two numbers, and of a shape from 3:4 to
-      4:3, brought to the model's size (Szegedy et al. 2014).
+      4:3 of the model's, brought to its size (Szegedy et al. 2014).
 
     `mirror` turns every second image left to right. `colour_noise` is the deviation of AlexNet's noise along the
     principal axes of the training set's colours. `jitter` draws brightness, contrast and saturation from 1 - jitter to
-    1 + jitter. `randaugment` is how many of RandAugment's operations an image gets, of `magnitude` from 0 to 30, give
-    or take `magnitude_std`. `erasing` is the share of images that lose a rectangle. `mixup` and `cutmix` are the
-    parameters of the Beta distribution that weights are drawn from, 0 for none; with both, each batch takes one of
-    them.
+    1 + jitter. `randaugment` is how many of RandAugment's operations an image gets, each with
+    `randaugment_probability`, of `magnitude` from 0 to 30, give or take `magnitude_std`. `erasing` is the share of
+    images that lose a rectangle. `mixup` and `cutmix` are the parameters of the Beta distribution that weights are
+    drawn from, 0 for none; with both, each batch takes one of them.
     """
 
     crop: Crop = "none"
@@ -42,6 +42,7 @@ class Augmentation:
     colour_noise: float = 0.0
     jitter: float = 0.0
     randaugment: int = 0
+    randaugment_probability: float = 1.0
     magnitude: float = 9.0
     magnitude_std: float = 0.0
     trivialaugment: bool = False
@@ -60,6 +61,7 @@ class Augmentation:
         self._require(0 <= self.colour_noise <= 10, "colour_noise", "0 to 10")
         self._require(0 <= self.jitter <= 1, "jitter", "0 to 1")
         self._require(0 <= self.randaugment <= 14, "randaugment", "0 to 14 operations")
+        self._require(0 <= self.randaugment_probability <= 1, "randaugment_probability", "0 to 1")
         self._require(0 <= self.magnitude <= 30, "magnitude", "0 to 30")
         self._require(0 <= self.magnitude_std <= 30, "magnitude_std", "0 to 30")
         self._require(0 <= self.erasing <= 1, "erasing", "a share from 0 to 1")

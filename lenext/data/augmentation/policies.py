@@ -119,18 +119,26 @@ TRIVIALAUGMENT = (
 
 
 def randaugment(
-    pixels: Tensor, draws: Tensor, count: int, magnitude: float, fill: Tensor, magnitude_std: float = 0.0
+    pixels: Tensor,
+    draws: Tensor,
+    count: int,
+    magnitude: float,
+    fill: Tensor,
+    magnitude_std: float = 0.0,
+    probability: float = 1.0,
 ) -> Tensor:
     """Change each image by `count` operations of `RANDAUGMENT`; `magnitude` is from 0 to 30.
 
     `draws` (N, 2*count) are uniform in [0, 1): first what decides the operations, then what decides their signs. With
     `magnitude_std`, another `count` columns let the magnitude of each operation on each image be normal about
-    `magnitude`, cut to 0 to 30. `fill` (C,) are the levels of what comes in from outside the image.
+    `magnitude`, cut to 0 to 30. Each operation happens with `probability`. `fill` (C,) are the levels of what comes
+    in from outside the image.
     """
     which, signs, *normals = draws.cpu().to(torch.float64).reshape(len(pixels), -1, count).unbind(1)  # (N, count) each
     magnitudes = torch.full((len(pixels), count), float(magnitude), dtype=torch.float64)
     if magnitude_std > 0:
         magnitudes += magnitude_std * torch.special.ndtri(normals[0])
+    which = torch.where(which < probability, which / probability if probability else which, 0.0)  # else the identity
     strengths = magnitudes.clamp(0, MAGNITUDES) / MAGNITUDES
     for step in range(count):
         pixels = _apply(RANDAUGMENT, pixels, which[:, step], strengths[:, step], signs[:, step] < 0.5, fill)

@@ -4,7 +4,16 @@ import lenext.training.recipes.early
 import lenext.training.recipes.efficient
 import lenext.training.recipes.general
 import lenext.training.recipes.residual  # noqa: F401
-from lenext.training.recipes.making import TINY_FORM, About, Reached, about, description, make_recipe, recipe_names
+from lenext.training.recipes.making import (
+    TINY_FORM,
+    About,
+    Reached,
+    about,
+    description,
+    make_recipe,
+    recipe_names,
+    remarks,
+)
 from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
@@ -18,4 +27,5 @@ __all__ = [
     "description",
     "make_recipe",
     "recipe_names",
+    "remarks",
 ]

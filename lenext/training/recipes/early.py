@@ -39,7 +39,7 @@ def lenet(situation: Situation) -> Recipe:
         lr=5e-4,
         momentum=0.0,
         weight_decay=0.0,
-        eps=0.02,
+        damping=0.02,
         schedule="step",
         milestones=(2 / 20, 5 / 20, 8 / 20, 12 / 20),
         factors=(0.4, 0.2, 0.1, 0.02),

@@ -37,6 +37,10 @@ def _one_cycle(images: int) -> Recipe:
     )
 
 
+def _padding(situation: Situation) -> int:
+    return min(max(1, min(situation.size) // 8), 64)
+
+
 @recipe(
     About(
         title="What suits the data",
@@ -65,7 +69,7 @@ def default(situation: Situation) -> Recipe:
     if situation.photos:
         parts = Augmentation(crop="inception", area=(0.35, 1.0), mirror=True)
         return dataclasses.replace(made, augmentation=parts, why=f"{cycle}; photos are cut at random and mirrored")
-    shifted = Augmentation(crop="pad", padding=max(1, min(situation.size) // 8), mirror=True)
+    shifted = Augmentation(crop="pad", padding=_padding(situation), mirror=True)
     return dataclasses.replace(made, augmentation=shifted, why=f"{cycle}; small pictures are shifted and mirrored")
 
 
@@ -161,7 +165,7 @@ def finetune(situation: Situation) -> Recipe:
 def small_data(situation: Situation) -> Recipe:
     """Many epochs in which no image looks twice the same: cuts, mirrors, TrivialAugment, and images mixed in pairs."""
     made = _one_cycle(situation.train_images)
-    seen = Augmentation(crop="pad", padding=max(1, min(situation.size) // 8), trivialaugment=True, mixup=0.2)
+    seen = Augmentation(crop="pad", padding=_padding(situation), trivialaugment=True, mixup=0.2)
     if situation.photos:
         seen = dataclasses.replace(seen, crop="inception", area=(0.25, 1.0), mirror=True)
     elif not situation.grey:

@@ -118,9 +118,44 @@ def make_recipe(name: str, situation: Situation, overrides: Mapping[str, Any]) -
     if "lr" in {**small, **values}:
         return made
     borne = situation.lr_scale if known.general else 1.0
-    scale = borne * (made.batch_size / made.lr_batch if made.lr_batch else 1.0)
+    step = min(made.batch_size, max(1, situation.train_images))  # images that a step has
+    scale = borne * (step / made.lr_batch if made.lr_batch else 1.0)
     why = f"{made.why}; at {borne:g} of its rate, for {situation.model} bears no more" if borne != 1 else made.why
     return dataclasses.replace(made, lr=made.lr * scale, why=why.removeprefix("; "))
+
+
+# What values of a recipe another one has to be for them to do anything.
+NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "milestones": ("schedule", ("step",)),
+    "factors": ("schedule", ("step",)),
+    "decay": ("schedule", ("exponential",)),
+    "decay_epochs": ("schedule", ("exponential",)),
+    "warmup_start": ("schedule", ("constant", "cosine", "linear", "step", "exponential")),
+    "warmup_shape": ("schedule", ("constant", "cosine", "linear", "step", "exponential")),
+    "nesterov": ("optimizer", ("sgd",)),
+    "momentum": ("optimizer", ("sgd", "adamw", "rmsprop")),
+    "eps": ("optimizer", ("rmsprop",)),
+    "damping": ("optimizer", ("sdlm",)),
+    "padding": ("crop", ("pad", "translate")),
+    "scale": ("crop", ("random",)),
+    "area": ("crop", ("inception",)),
+}
+STRENGTHS = ("magnitude", "magnitude_std", "randaugment_probability")
+
+
+def remarks(made: Recipe, overrides: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each value that was given and does nothing in the recipe, or too much."""
+    values = {**vars(made.augmentation), **vars(made)}
+    told = [
+        f"{key} does nothing with {other} {values[other]}; {other} {' or '.join(wanted)} would use it"
+        for key, (other, wanted) in NEEDS.items()
+        if key in overrides and values[other] not in wanted
+    ]
+    strengths = STRENGTHS if not made.augmentation.randaugment else ()
+    told += [f"{key} does nothing without randaugment" for key in strengths if key in overrides]
+    if made.class_weights == made.sampling == "balanced":
+        told.append("class_weights and sampling are both balanced, which makes up twice for what a class lacks")
+    return told
 
 
 def _of_paper(model: str) -> str:

@@ -27,7 +27,8 @@ class Recipe:
     - `schedule` lowers the rate: `step` to the share in `factors` from each share of the steps in `milestones` on,
       `exponential` by `decay` after each `decay_epochs`. `warmup` is the share of the steps in which the rate rises
       from `warmup_start` of its height, or stays there (`warmup_shape="constant"`).
-    - `weight_decay` leaves norms and biases alone. `eps` is RMSprop's. `clip` bounds the norm of the gradient, 0 not.
+    - `weight_decay` leaves norms and biases alone. `eps` is RMSprop's, `damping` that of `sdlm`, the
+      stochastic diagonal Levenberg-Marquardt of LeCun et al. 1998. `clip` bounds the norm of the gradient, 0 not.
     - `auxiliary` is the weight of auxiliary classifiers' losses. `loss="map"` is that of LeCun et al. 1998, which has
       room for "none of these".
     - `class_weights="balanced"` weighs classes by what they lack of an equal share of the images;
@@ -54,6 +55,7 @@ class Recipe:
     nesterov: bool = False
     weight_decay: float
     eps: float = 1e-8
+    damping: float = 0.02
     clip: float = 0.0
     schedule: Schedule
     milestones: tuple[float, ...] = ()
@@ -91,6 +93,7 @@ class Recipe:
         for key in ("dropout", "stochastic_depth"):
             self._require(getattr(self, key) < 1, key, "below 1; below 0 leaves the network its own")
         self._require(0 < self.eps < math.inf, "eps", "above 0")
+        self._require(0 < self.damping < math.inf, "damping", "above 0")
         self._require(0 < self.decay <= 1, "decay", "above 0 and up to 1")
         self._require(0 < self.decay_epochs < math.inf, "decay_epochs", "above 0")
         self._require(0 <= self.warmup_start <= 1, "warmup_start", "0 to 1")

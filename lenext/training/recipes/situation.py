@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lenext.data.decode import UnreadableImageError, open_image
-from lenext.data.source import Split
+from lenext.data.source import ALL, Source, Split
 
 LOOKED_AT = 16  # images
 
@@ -31,6 +31,14 @@ class Situation:
     def photos(self) -> bool:
         """Whether the network sees colour images large enough for their parts to show what they are of."""
         return not self.grey and min(self.size) >= 64
+
+
+def training_split(source: Source) -> tuple[Split | None, int]:
+    """Return the split that is trained on, and how many of its images: a fifth is held out where no other judges."""
+    split = source.splits.get("train", source.splits.get(ALL))
+    if split is None or {"val", "test"} & source.splits.keys():
+        return split, len(split or ())
+    return split, round(len(split) * 0.8)
 
 
 def all_grey(split: Split) -> bool:
