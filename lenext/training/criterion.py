@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, pad
 from lenext.data.augmentation.mixing import mixed_targets
 from lenext.training.recipes.recipe import Recipe
 
-NONE_OF_THESE = -0.1  # the logit of an image of no class, in LeCun et al. 1998, equation 9
+NONE_OF_THESE = -0.1  # the logit of an image of no class: j of LeCun et al. 1998, equation 9, which gives it no value
 
 
 class Criterion:

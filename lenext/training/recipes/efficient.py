@@ -29,8 +29,9 @@ def mobilenet(situation: Situation) -> Recipe:
     """RMSprop with momentum, the rate 2 % lower after each pass, little decay, cuts of not too small an area.
 
     As of the second paper; the first one used less decay on the depthwise kernels and says no rate. The paper trained
-    on 16 machines at once, 96 images each, and does not say for how many passes; here 300. `eps` is that of the
-    authors' code, which makes the step nearly that of SGD.
+    on 16 machines at once, 96 images each, and does not say for how many passes; here 300. How small
+    cuts may be it does not say either: a third of the image here. `eps` is that of the authors' code, which makes the
+    step nearly that of SGD.
     """
     return Recipe(
         name="",

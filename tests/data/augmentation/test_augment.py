@@ -198,6 +198,7 @@ def test_the_noise_of_an_epoch_is_the_same_for_all_and_another_in_the_next() -> 
         mirror=st.booleans(),
         jitter=st.floats(0, 1),
         randaugment=st.integers(0, 3),
+        randaugment_probability=st.floats(0, 1),
         magnitude=st.floats(0, 30),
         magnitude_std=st.sampled_from([0.0, 0.5, 30.0]),
         trivialaugment=st.booleans(),
