@@ -176,23 +176,6 @@ def meter(strongest: float) -> Operation:
     return Operation("meter", write, 0, strongest, signed=True)
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
-def test_an_operation_of_randaugment_happens_with_its_probability(
-    probability: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(policies, "RANDAUGMENT", numbered(len(RANDAUGMENT)))
-    pixels = torch.zeros(20_000, 1, 1, 1, dtype=torch.uint8)
-    draws = uniform(13, 20_000, 2)
-    chosen = randaugment(pixels, draws, 1, 9, torch.zeros(1), probability=probability).flatten()
-    shares = np.full(14, probability / 14)
-    shares[0] += 1 - probability
-    counts = chosen.bincount(minlength=14).numpy()
-    if probability == 0:
-        assert counts[0] == 20_000
-    else:
-        assert chisquare(counts, 20_000 * shares).pvalue > 1e-3
-
-
 def test_trivialaugment_chooses_every_strength_and_sign_equally_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies, "TRIVIALAUGMENT", (meter(30),))
     pixels = torch.zeros(20_000, 1, 1, 1, dtype=torch.uint8)
