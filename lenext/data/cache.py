@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from lenext.files import parse_stamped, stamped, to_json, user_cache, write_text
 from lenext.progress import Progress
 
 PIXELS, INDEX, TABLES = "pixels.bin", "index.json", "tables.npz"
+KEY = re.compile(r"[0-9a-f]{32}")
 LAYOUT = 2  # of the files here; images of another are made anew
 
 
@@ -131,6 +133,8 @@ class Cache:
         for left in self.folder.parent.glob(".*/"):
             if left.name == f".{self.folder.name}":
                 shutil.rmtree(left, ignore_errors=True)
+                continue
+            if not KEY.fullmatch(left.name[1:]):  # the folder may be one that others keep things in, too
                 continue
             lock = filelock.FileLock(f"{self.folder.with_name(left.name[1:])}.lock")
             with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):

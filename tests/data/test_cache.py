@@ -163,12 +163,13 @@ def test_images_that_are_cached_are_taken_from_there_though_there_is_no_room(
 
 def test_what_killed_runs_have_left_of_other_images_goes(place: Path) -> None:
     place.mkdir(parents=True)
-    for name in ("dead", "alive"):
+    dead, alive = "0" * 32, "a" * 32
+    for name in (dead, alive, "ssh"):
         (place / f".{name}").mkdir()
         (place / f".{name}" / PIXELS).write_bytes(b"half")
-    with filelock.FileLock(f"{place / 'alive'}.lock"):
+    with filelock.FileLock(f"{place / alive}.lock"):
         read(COLOUR)
-    assert sorted(path.name for path in place.glob(".*")) == [".alive"]
+    assert sorted(path.name for path in place.glob(".*")) == [f".{alive}", ".ssh"]
 
 
 def test_other_images_orders_and_forms_are_other_caches(place: Path) -> None:
