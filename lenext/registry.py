@@ -49,8 +49,8 @@ class Facts:
     `macs` are multiply-adds of convolutions and linear layers for one image. `smallest` is the smallest
     input side that reaches the head. A `size_bound` model has dense layers that fit one input size, and
     takes that size when it is built. `params` and `macs` are those of the network that answers, without what only
-    training uses. `lr_scale` is how much of a recipe's learning rate the network bears: less than all of it without
-    batch normalisation. `strides` are the input pixels between neighbouring places of each stage's map. `errors` are
+    training uses. `lr_scale` is how much of a general recipe's learning rate the network bears: of deep ones without
+    batch normalisation less than all of it. `strides` are the input pixels between neighbouring places of each stage's map. `errors` are
     published, the first being the one to compare by; `claims` are published counts.
     """
 

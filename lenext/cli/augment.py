@@ -12,7 +12,9 @@ from lenext.cli.output import interrupts_held, print_json, printable
 
 
 def augment(
-    data: Annotated[str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, or digits.")],
+    data: Annotated[
+        str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
+    ],
     out: Annotated[Path, typer.Option(help="The picture to write, such as sheet.png.")],
     recipe: Annotated[str, typer.Option(help="A recipe; `lenext recipes` lists them.")] = "default",
     model: Annotated[str | None, typer.Option(help="The architecture that would see the images.")] = None,

@@ -12,7 +12,10 @@ from lenext.cli.output import interrupts_held, plain_table, print_json, print_ta
 
 # What each extra brings, by the module that shows that it is there.
 MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where a package is imported under another name
-EXTRAS = {"hub": ("datasets", "datasets of the Hugging Face Hub by name")}
+EXTRAS = {
+    "hub": ("datasets", "datasets of the Hugging Face Hub by name"),
+    "shards": ("webdataset", "WebDataset shards"),
+}
 
 
 def doctor(json: JsonOption = False) -> None:

@@ -14,7 +14,9 @@ SHOWN = 10
 
 def evaluate(
     target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
-    data: Annotated[str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, or digits.")],
+    data: Annotated[
+        str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
+    ],
     split: Annotated[
         str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
     ] = None,

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, or digits.")],
+    data: Annotated[
+        str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
+    ],
     model: Annotated[str, typer.Option(help="An architecture; `lenext models` lists them.")],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,

@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 LARGEST_CHUNK = 256  # images a task
 CHUNK_BYTES = 16 * 2**20  # decoded, a task
-TASKS = 8  # for each core, that are handed out at once
+AHEAD_BYTES = 256 * 2**20  # decoded, that are handed out at once
+TASKS = 8  # for each core, that are handed out at once at least
 MANY = 4_000  # from here on decoding processes pay for their start; threads hold each other up on small images
 
 # Whoever interrupts the reading knows that tasks were left undone.
@@ -57,9 +58,10 @@ class Chunk:
 
 def decoded_chunks(split: Split, form: ImageForm, *, keep: bool, workers: int) -> Iterator[Chunk]:
     """Yield every image of the split, in order, decoded on all cores; the pixels only where they are kept."""
-    chunks = in_chunks(split.items, _chunk_size(len(split), form, workers))
-    # joblib goes on whether or not what it has read is used, so that it gets some at a time.
-    for some in in_chunks(chunks, TASKS * workers):
+    size = _chunk_size(len(split), form, workers)
+    # joblib goes on whether or not what it has read is used, so that it gets some tasks at a time.
+    ahead = max(TASKS * workers, AHEAD_BYTES // (size * bytes_needed(form)))
+    for some in in_chunks(in_chunks(split.items, size), ahead):
         yield from joblib.Parallel(
             n_jobs=workers if len(split) > 1 else 1,
             backend="loky" if len(split) >= MANY else "threading",

@@ -68,4 +68,4 @@ def _nearby(path: Path) -> str:
         close = difflib.get_close_matches(path.name, (entry.name for entry in folder.iterdir()), n=3)
         if close:
             return f"did you mean {' or '.join(str(folder / name) for name in close)}?"
-    return "give a folder of class folders, a CSV or parquet table, hub:owner/name, or digits"
+    return "give a folder of class folders, a CSV or parquet table, hub:owner/name, shards:PATTERN, or digits"

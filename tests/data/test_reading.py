@@ -274,6 +274,7 @@ def test_no_more_is_decoded_ahead_than_was_handed_out(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(chunks, "decode", noted)
     monkeypatch.setattr(chunks, "LARGEST_CHUNK", 1)
+    monkeypatch.setattr(chunks, "AHEAD_BYTES", 1)
     coming = chunks.decoded_chunks(split_of(*[COLOUR] * 100), FORM, keep=True, workers=2)
     next(coming)
     time.sleep(0.2)
