@@ -46,12 +46,12 @@ class Claim:
 class Facts:
     """What is known of an architecture at its native input; a test holds every figure against the model.
 
-    `macs` are multiply-adds of convolutions and linear layers for one image. `smallest` is the smallest
-    input side that reaches the head. A `size_bound` model has dense layers that fit one input size, and
-    takes that size when it is built. `params` and `macs` are those of the network that answers, without what only
-    training uses. `lr_scale` is how much of a general recipe's learning rate the network bears: of deep ones without
-    batch normalisation less than all of it. `strides` are the input pixels between neighbouring places of each stage's map. `errors` are
-    published, the first being the one to compare by; `claims` are published counts.
+    `macs` are multiply-adds of convolutions and linear layers for one image. `smallest` is the smallest input side
+    that reaches the head. A `size_bound` model has dense layers that fit one input size, and takes that size when
+    it is built. `params` and `macs` are those of the network that answers, without what only training uses.
+    `lr_scale` is how much of a general recipe's learning rate the network bears: of deep ones without batch
+    normalisation less than all of it. `strides` are the input pixels between neighbouring places of each stage's
+    map. `errors` are published, the first being the one to compare by; `claims` are published counts.
     """
 
     paper: str

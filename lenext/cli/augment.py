@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from lenext.cli.arguments import JsonOption, SizeOption, new_file, parse_pairs, parse_size
+from lenext.cli.arguments import DataArgument, JsonOption, SizeOption, new_file, parse_pairs, parse_size
 from lenext.cli.output import interrupts_held, print_json, printable
 
 
 def augment(
-    data: Annotated[
-        str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
-    ],
+    data: DataArgument,
     out: Annotated[Path, typer.Option(help="The picture to write, such as sheet.png.")],
     recipe: Annotated[str, typer.Option(help="A recipe; `lenext recipes` lists them.")] = "default",
     model: Annotated[str | None, typer.Option(help="The architecture that would see the images.")] = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption
+from lenext.cli.arguments import DataArgument, DeviceOption, JsonOption, ThreadsOption, WeightsOption
 from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
 
 SHOWN = 10
@@ -14,9 +14,7 @@ SHOWN = 10
 
 def evaluate(
     target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
-    data: Annotated[
-        str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
-    ],
+    data: DataArgument,
     split: Annotated[
         str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lenext.cli.arguments import (
+    DataArgument,
     DeviceOption,
     JsonOption,
     OptionsOption,
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[
-        str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
-    ],
+    data: DataArgument,
     model: Annotated[str, typer.Option(help="An architecture; `lenext models` lists them.")],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,

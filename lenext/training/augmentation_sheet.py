@@ -25,6 +25,7 @@ from lenext.data.training_loader import TrainingLoader
 from lenext.errors import UserError
 from lenext.models import lookup
 from lenext.training.recipes import Situation, about, make_recipe
+from lenext.training.recipes.making import STRENGTHS
 from lenext.training.recipes.situation import all_grey, training_split
 
 COLOURS = 500  # images, for the axes of the colours
@@ -84,13 +85,13 @@ def in_words(augmentation: Augmentation) -> str:
     told = []
     for field in fields(augmentation):
         value = getattr(augmentation, field.name)
-        if field.name in ("padding", "scale", "area", "magnitude", "magnitude_std", "randaugment_probability"):
+        if field.name in ("padding", "scale", "area", *STRENGTHS):
             continue
         if value != field.default:
             told.append(f"{field.name}={_short(value)}")
             told += [f"{key}={_short(getattr(augmentation, key))}" for key in DETAILS.get(value, ())]
         if field.name == "randaugment" and value:
-            told.append(f"magnitude={_short(augmentation.magnitude)}")
+            told += [f"{key}={_short(getattr(augmentation, key))}" for key in STRENGTHS if getattr(augmentation, key)]
     return "  ".join(told) or "images as they are"
 
 

@@ -140,7 +140,7 @@ NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "scale": ("crop", ("random",)),
     "area": ("crop", ("inception",)),
 }
-STRENGTHS = ("magnitude", "magnitude_std", "randaugment_probability")
+STRENGTHS = ("randaugment_probability", "magnitude", "magnitude_std")  # of RandAugment
 
 
 def remarks(made: Recipe, overrides: Mapping[str, Any]) -> list[str]:
