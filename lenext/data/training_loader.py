@@ -84,18 +84,18 @@ class TrainingLoader:
         """Return the number of batches of an epoch."""
         return batch_count(len(self), self.batch_size)
 
-    def shuffled(self, *, seed: int, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch.
+    def shuffled(self, *, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, without the first `skip`.
 
         Raises:
             LenextError: an image that could be read before no longer can.
         """
         if self._decoding is not None and self._decoding.streams:
             sizes = [len(part) for part in np.array_split(np.empty(len(self)), self.steps)]
-            found = self._decoding.streamed(seed, epoch, sizes)
+            found = self._decoding.streamed(seed, epoch, sizes, skip)
         else:
             order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
-            found = self._cut(seed, epoch, np.array_split(order, self.steps))
+            found = self._cut(seed, epoch, np.array_split(order, self.steps)[skip:])
         # What is cut and decoded ahead leaves the rest to the threads of torch, which are of no use to two at once.
         batches = self._made(seed, epoch, found if self._ready else one_ahead(found))
         while True:

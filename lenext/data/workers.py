@@ -125,23 +125,26 @@ class DecodingWorkers:
         """
         return self._answers(self._listed(seed, epoch, parts))
 
-    def streamed(self, seed: int, epoch: int, sizes: Sequence[int]) -> Iterator[Views]:
+    def streamed(self, seed: int, epoch: int, sizes: Sequence[int], skip: int = 0) -> Iterator[Views]:
         """Yield the views of every image once, in batches of these sizes and the order of the stream's epoch.
+
+        The first `skip` batches are read and passed over.
 
         Raises:
             LenextError: as for `views`.
         """
-        return self._answers(self._drawn(seed, epoch, sizes))
+        return self._answers(self._drawn(seed, epoch, sizes, skip))
 
     def _listed(self, seed: int, epoch: int, parts: Sequence[NDArray[np.int64]]) -> Generator[Request, None, None]:
         items = None if self._stream is None else iter(self._stream.take(np.concatenate(parts) % len(self._stream)))
         for part in parts:
             yield Request(seed, epoch, part, None if items is None else list(islice(items, len(part))))
 
-    def _drawn(self, seed: int, epoch: int, sizes: Sequence[int]) -> Generator[Request, None, None]:
+    def _drawn(self, seed: int, epoch: int, sizes: Sequence[int], skip: int) -> Generator[Request, None, None]:
         assert self._stream is not None
         with contextlib.closing(self._stream.shuffled(seed, epoch, BUFFER)) as pairs:
-            for size in sizes:
+            deque(islice(pairs, sum(sizes[:skip])), maxlen=0)
+            for size in sizes[skip:]:
                 indices, items = zip(*islice(pairs, size), strict=True)
                 yield Request(seed, epoch, np.array(indices), items)
 

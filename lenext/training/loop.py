@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +17,9 @@ from lenext.models import ImageClassifier
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic
 from lenext.training.average import Average
+from lenext.training.checkpoint import Checkpoint
 from lenext.training.criterion import Criterion
+from lenext.training.keeping import NOTHING_KEPT, Keeping, Place, restore
 from lenext.training.levenberg_marquardt import IMAGES, DiagonalLevenbergMarquardt
 from lenext.training.optimiser import make_optimiser
 from lenext.training.pace import Pace
@@ -61,11 +62,14 @@ def fit(
     arithmetic: Arithmetic | None = None,
     pace: Pace | None = None,
     stopping: Loader | None = None,
+    keeping: Keeping = NOTHING_KEPT,
+    resumed: Checkpoint | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[Epoch]:
     """Train the model in place and yield after every epoch.
 
-    `stopping` holds the images that early stopping goes by.
+    `stopping` holds the images that early stopping goes by. `keeping` writes checkpoints, after every epoch and when
+    they are due; from `resumed`, one of these, training goes on as if it had never stopped.
 
     Raises:
         LenextError: the loss is no longer a finite number; the message names step and learning rate.
@@ -74,34 +78,36 @@ def fit(
     criterion = criterion or Criterion(recipe, train.class_counts, train.device)
     pace = pace or Pace(recipe.epochs * train.steps, train.steps)
     work = Work(model, recipe, criterion, arithmetic or Arithmetic())
-    number = images = since = 0
-    best = math.inf
-    while not pace.finished and not 0 < recipe.early_stopping <= since:
-        number += 1
+    place = restore(resumed, work, pace) if resumed else Place()
+    while not pace.finished and not 0 < recipe.early_stopping <= place.since:
+        number = place.epochs + 1
         model.train()
-        began, losses = pace.begin(), list[float]()
-        if isinstance(work.optimiser, DiagonalLevenbergMarquardt):
+        began = pace.begin() - place.seconds
+        if isinstance(work.optimiser, DiagonalLevenbergMarquardt) and not place.losses:
             work.optimiser.measure(work.answers, criterion, _one_by_one(train, seed, number), seed=(seed, number))
-        waited = train.waited
-        batches = train.shuffled(seed=seed, epoch=number)
+        waited = train.waited - place.waited
+        batches = train.shuffled(seed=seed, epoch=number, skip=len(place.losses))
         for batch in progress.track(batches, _title(number, pace), len(train), len):
-            lr = recipe.lr * rate_share(recipe, pace.done, pace.steps)
-            losses.append(work.step(batch, lr, pace.step + 1))
-            images += len(batch)
+            place.lr = recipe.lr * rate_share(recipe, pace.done, pace.steps)
+            place.losses.append(work.step(batch, place.lr, pace.step + 1))
+            place.images += len(batch)
             pace.advance()
+            place.seconds, place.waited = pace.last - began, train.waited - waited
             if pace.step >= pace.steps:
                 break
-        ended = time.perf_counter()
+            keeping.keep_if_due(work, place, pace)
         judged = work.average.model if work.average else model
-        since += 1
+        place.since += 1
         watched = judge(judged, stopping) if stopping else None
-        if watched is None or watched.loss < best:
-            best, since = watched.loss if watched else best, 0
+        if watched is None or watched.loss < place.best:
+            place.best, place.since = watched.loss if watched else place.best, 0
         yield Epoch(
-            number, pace.step, images, lr, losses, began, ended, train.waited - waited, judge(judged, held_out),
-            watched, not since, judged,
+            number, pace.step, place.images, place.lr, place.losses, began, pace.last, place.waited,
+            judge(judged, held_out), watched, not place.since, judged,
         )  # fmt: skip
         pace.judge()
+        place.begin_epoch()
+        keeping.keep(work, place, pace)
 
 
 class Work:

@@ -1,0 +1,155 @@
+"""Keeping a training: when a checkpoint is written, what it holds, and how training goes on from one."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lenext.errors import UserError, one_line
+from lenext.training.checkpoint import Checkpoint, write_checkpoint
+from lenext.training.pace import Pace
+
+if TYPE_CHECKING:
+    from lenext.training.loop import Work
+
+MINUTES = 5.0  # from one checkpoint to the next
+
+
+@dataclass
+class Place:
+    """How far a training has come: `epochs` that are finished, and the images shown in all.
+
+    `best` is the loss of the best epoch on the images that early stopping goes by, `since` how many came after it.
+    `losses` are of the steps of the epoch under way, which has taken `seconds` so far, `waited` of them for images.
+    """
+
+    epochs: int = 0
+    images: int = 0
+    since: int = 0
+    best: float = math.inf
+    losses: list[float] = field(default_factory=list)
+    lr: float = 0.0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def begin_epoch(self) -> None:
+        """Count an epoch as finished."""
+        self.epochs += 1
+        self.losses, self.seconds, self.waited = [], 0.0, 0.0
+
+
+class Keeping:
+    """Writes checkpoints below a run folder; without one, none.
+
+    `about` is what the run has to say besides, a JSON object. Where `stop` is set, the next checkpoint is the last:
+    once it is written, `stop` is raised.
+    """
+
+    def __init__(self, run: Path | None, minutes: float = MINUTES) -> None:
+        self.run, self.seconds, self.last = run, 60 * minutes, time.perf_counter()
+        self.about: dict[str, Any] = {}
+        self.stop: BaseException | None = None
+
+    def keep_if_due(self, work: Work, place: Place, pace: Pace) -> None:
+        """Write a checkpoint where the last one is old, or the training is to stop.
+
+        Raises:
+            LenextError: the write failed.
+        """
+        if self.stop is not None or time.perf_counter() - self.last >= self.seconds:
+            self.keep(work, place, pace)
+
+    def keep(self, work: Work, place: Place, pace: Pace) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            LenextError: the write failed.
+        """
+        if self.run is not None:
+            write_checkpoint(self.run, _checkpoint(work, place, pace, self.about))
+        self.last = time.perf_counter()
+        if self.stop is not None:
+            raise self.stop
+
+
+NOTHING_KEPT = Keeping(None)
+NOT_KEPT = {"deadline", "last"}  # instants of a clock that another process does not have
+
+
+def _checkpoint(work: Work, place: Place, pace: Pace, about: dict[str, Any]) -> Checkpoint:
+    tensors = {f"model.{name}": value for name, value in work.model.state_dict().items()}
+    if work.average:
+        tensors |= {f"average.{name}": value for name, value in work.average.model.state_dict().items()}
+    kept = _optimiser_tensors(work)
+    tensors |= kept
+    tensors["random.cpu"] = torch.get_rng_state()
+    device = next(work.model.parameters()).device
+    if device.type != "cpu":
+        tensors[f"random.{device.type}"] = torch.get_device_module(device).get_rng_state(device)
+    state = {
+        "place": {**asdict(place), "best": place.best if place.best < math.inf else None},
+        "pace": {each.name: getattr(pace, each.name) for each in fields(pace) if each.name not in NOT_KEPT},
+        "averaged": work.average.steps if work.average else 0,
+        "strides": {name: list(value.stride()) for name, value in kept.items()},
+        "run": about,
+    }
+    return Checkpoint(pace.step, tensors, state)
+
+
+def _optimiser_tensors(work: Work) -> dict[str, Tensor]:
+    """Return what the optimiser keeps of each weight, by the weight's name."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in work.model.named_parameters()}
+    return {
+        f"optimiser.{names[parameter]}.{key}": value
+        for parameter, kept in work.optimiser.state.items()
+        for key, value in kept.items()
+        if value is not None
+    }
+
+
+def restore(checkpoint: Checkpoint, work: Work, pace: Pace) -> Place:
+    """Bring everything to where a checkpoint left it, and return how far that was.
+
+    Raises:
+        UserError: the checkpoint is of another network or recipe.
+    """
+    try:
+        work.model.load_state_dict(_part(checkpoint, "model."))
+        if work.average:
+            work.average.model.load_state_dict(_part(checkpoint, "average."))
+            work.average.steps = checkpoint.state["averaged"]
+        _restore_optimiser(checkpoint, work)
+        for name, value in checkpoint.state["pace"].items():
+            setattr(pace, name, value)
+        said = checkpoint.state["place"]
+        place = Place(**{**said, "best": math.inf if said["best"] is None else said["best"]})
+        torch.set_rng_state(checkpoint.tensors["random.cpu"])
+        device = next(work.model.parameters()).device
+        if device.type != "cpu":
+            torch.get_device_module(device).set_rng_state(checkpoint.tensors[f"random.{device.type}"], device)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"the checkpoint of step {checkpoint.step} does not fit: {one_line(error)}") from error
+    return place
+
+
+def _part(checkpoint: Checkpoint, start: str) -> dict[str, Tensor]:
+    return {name.removeprefix(start): t for name, t in checkpoint.tensors.items() if name.startswith(start)}
+
+
+def _restore_optimiser(checkpoint: Checkpoint, work: Work) -> None:
+    names = {parameter: name for name, parameter in work.model.named_parameters()}
+    order = [names[parameter] for group in work.optimiser.param_groups for parameter in group["params"]]
+    kept: dict[int, dict[str, Tensor]] = {}
+    for name, value in _part(checkpoint, "optimiser.").items():
+        weight, _, key = name.rpartition(".")
+        # Sums may be rounded otherwise where the numbers lie in another order.
+        laid = torch.empty_strided(value.shape, checkpoint.state["strides"][f"optimiser.{name}"], dtype=value.dtype)
+        kept.setdefault(order.index(weight), {})[key] = laid.copy_(value)
+    groups = work.optimiser.state_dict()["param_groups"]
+    work.optimiser.load_state_dict({"state": kept, "param_groups": groups})
