@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
-    from lenext.training.run import train
+    from lenext.training.run import resume, train
     from lenext.weights.catalog import list_weights
 
 _HOME = {
@@ -45,6 +45,7 @@ _HOME = {
     "list_weights": "lenext.weights.catalog",
     "load": "lenext.classifier",
     "profile": "lenext.cost.profile",
+    "resume": "lenext.training.run",
     "train": "lenext.training.run",
 }
 
@@ -66,6 +67,7 @@ __all__ = [
     "list_weights",
     "load",
     "profile",
+    "resume",
     "train",
 ]
 

@@ -10,9 +10,8 @@ import typer
 
 from lenext.registry import COMMON
 
-DataArgument = Annotated[
-    str, typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
-]
+DATA = typer.Argument(help="A folder of class folders, a table, hub:owner/name, shards:PATTERN, or digits.")
+DataArgument = Annotated[str, DATA]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]

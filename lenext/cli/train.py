@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lenext.cli.arguments import (
-    DataArgument,
+    DATA,
     DeviceOption,
     JsonOption,
     OptionsOption,
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: DataArgument,
-    model: Annotated[str, typer.Option(help="An architecture; `lenext models` lists them.")],
+    context: typer.Context,
+    data: Annotated[str | None, DATA] = None,
+    model: Annotated[str | None, typer.Option(help="An architecture; `lenext models` lists them.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
@@ -65,12 +66,23 @@ def train(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Let this run, which was interrupted, go on; everything is taken from it.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train a model on images and keep everything in a run folder.
 
     Example: [bold]lenext train photos/ --model lenet5 --epochs 20[/bold]
     """
+    if resume is not None:
+        _tell(_resumed(context, resume), json)
+        return
+    for name, value in (("DATA", data), ("--model", model)):
+        if value is None:
+            raise typer.BadParameter(f"{name} is missing; give it, or --resume RUN")
+    assert data is not None
+    assert model is not None
     refuse_hostile(weights)
     with interrupts_held():
         from lenext.device import keep_memory
@@ -83,6 +95,29 @@ def train(
         weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
         out=out, progress=TerminalProgress(),
     )  # fmt: skip
+    _tell(result, json)
+
+
+def _resumed(context: typer.Context, run: Path) -> TrainResult:
+    """Let a run go on; whatever else is given is refused."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    others = sorted({*given} - {"resume", "json"})
+    if others:
+        named = ", ".join(f"{name} {context.params[name]}" for name in others)
+        raise typer.BadParameter(
+            f"--resume takes everything from {run}, so that {named} cannot be given with it; to train its weights "
+            f"otherwise, or for longer, start anew with --weights {run}"
+        )
+    with interrupts_held():
+        from lenext.device import keep_memory
+        from lenext.training.run import resume
+
+    keep_memory()
+    return resume(run, progress=TerminalProgress())
+
+
+def _tell(result: TrainResult, json: bool) -> None:
     result = replace(result, seconds=elapsed())
     if json:
         print_json(asdict(result))

@@ -16,18 +16,22 @@ import numpy as np
 import torch
 
 from lenext.building import as_size
+from lenext.creation import create
 from lenext.data.decode import Fit
 from lenext.data.opening import open_source
 from lenext.data.reading import Loading, available_cores
 from lenext.data.source import Source
 from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
-from lenext.evaluation.judge import Judgement
+from lenext.evaluation.judge import Judgement, judge
 from lenext.evaluation.report import write_report
 from lenext.growing import How
 from lenext.progress import SILENT, Progress
+from lenext.training.checkpoint import Checkpoint, last_checkpoint
+from lenext.training.keeping import Keeping
 from lenext.training.loop import Epoch, fit
 from lenext.training.preparing import Prepared, prepare
+from lenext.training.resuming import digest_of, require_same, settings_of
 from lenext.training.run_folder import RunFolder
 from lenext.training.settings import Settings
 from lenext.training.telling import announce, tell_waiting
@@ -117,18 +121,48 @@ def train(
     )  # fmt: skip
     source = open_source(data)
     folder = RunFolder.create(out, model, str(data))
-    try:
-        with torch.random.fork_rng():
-            return _Run(settings, source, folder, progress, started).execute()
-    finally:
-        folder.discard_unless_begun()
+    with contextlib.closing(folder), torch.random.fork_rng():
+        return _Run(settings, source, folder, progress, started).execute()
+
+
+def resume(run: str | Path, *, progress: Progress = SILENT) -> TrainResult:
+    """Let a run that was interrupted, or whose process was killed, go on from its last checkpoint.
+
+        result = lenext.resume("runs/lenet5-photos")
+
+    On a CPU it ends with the weights that it would have had, to the bit: what it decided when it began (the way of the
+    images, the arithmetic, threads, steps) is taken from `run.json`.
+
+    Raises:
+        UserError: no run, one that is finished or under way, or images or settings that are others now.
+        LenextError: as for `train`.
+    """
+    started = time.perf_counter()
+    folder, record = RunFolder.reopen(Path(run))
+    with contextlib.closing(folder), torch.random.fork_rng():
+        settings = settings_of(record)
+        checkpoint, wrong = last_checkpoint(folder.path)
+        for each in wrong:
+            progress.note(f"note: {each}; the checkpoint before it is taken")
+        begun = f"going on from step {checkpoint.step:,}" if checkpoint else "there is no checkpoint: from step 0 on"
+        progress.note(begun)
+        source = open_source(settings.data)
+        return _Run(settings, source, folder, progress, started, before=record, checkpoint=checkpoint).execute()
 
 
 class _Run:
     """One run: everything is prepared in the constructor; `execute` trains and writes after every epoch."""
 
     def __init__(
-        self, settings: Settings, source: Source, folder: RunFolder, progress: Progress, started: float
+        self,
+        settings: Settings,
+        source: Source,
+        folder: RunFolder,
+        progress: Progress,
+        started: float,
+        *,
+        before: dict[str, Any] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.settings, self.source, self.folder, self.progress = settings, source, folder, progress
         self.started = started
@@ -137,11 +171,30 @@ class _Run:
         torch.manual_seed(settings.seed)
         self.ready = prepare(settings, source, device, progress, started=started)
         self.record = _record(settings, self.ready, source, device)
+        if before is not None:
+            require_same(before, self.record)
+            self.record = {**before, "resumed": [*before.get("resumed", []), _now()]}
+        self.checkpoint, self.keeping = checkpoint, Keeping(folder.path)
         self.history: list[dict[str, Any]] = []  # of the epochs that are counted
         self.judgement: Judgement | None = None  # of the weights last written
         self.being_written: Epoch | None = None
         self.images = 0  # trained on
         self.first_step = self.last_step = 0.0
+        self.trained_before = 0.0  # seconds, by processes before this one
+        if before is not None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the figures of the epochs before the checkpoint, and no others."""
+        about = self.checkpoint.state["run"] if self.checkpoint else {}
+        self.history = about.get("history", [])
+        self.images, self.trained_before = about.get("images", 0), about.get("train_seconds", 0.0)
+        self.keeping.about = about
+        self.folder.write_metrics(self.history)
+        saved = self.folder.saved_epoch() if self.history else None
+        if saved is not None and saved <= len(self.history):
+            model = create(self.settings.model, weights=self.folder.model_file).to(self.ready.train.device)
+            self.judgement = judge(model, self.ready.held_out)
 
     def execute(self) -> TrainResult:
         announce(self.ready, self.progress)
@@ -151,7 +204,7 @@ class _Run:
             for epoch in fit(
                 ready.model, ready.train, ready.held_out, ready.recipe, seed=self.settings.seed,
                 criterion=ready.criterion, arithmetic=ready.arithmetic, pace=ready.pace, stopping=ready.stopping,
-                progress=self.progress,
+                keeping=self.keeping, resumed=self.checkpoint, progress=self.progress,
             ):  # fmt: skip
                 self._keep(epoch)
             result = self._close("finished")
@@ -213,6 +266,11 @@ class _Run:
             self.judgement = epoch.held_out
         self.history.append(row)
         self.folder.append_metrics(row)
+        self.keeping.about = {
+            "history": self.history,
+            "images": self.images,
+            "train_seconds": self.trained_before + self.last_step - self.first_step,
+        }
 
     def _count_if_written(self) -> None:
         """Count an epoch whose writing was broken off after its weights had reached the disk."""
@@ -241,13 +299,17 @@ class _Run:
             images=len(judgement.labels),
             train_images=len(ready.data.train.images),
             seconds=time.perf_counter() - self.started,
-            train_seconds=self.last_step - self.first_step,
+            train_seconds=self.trained_before + self.last_step - self.first_step,
             images_per_second=self.images / sum(row["train_seconds"] for row in self.history),
-            steps_executed=self.history[-1]["steps"],
+            steps_executed=self.history[-1]["steps"] - (self.checkpoint.step if self.checkpoint else 0),
             skipped=len(ready.data.skipped),
             selected_by="early stopping" if ready.stopping else "last epoch",
             split=ready.data.held_out_split,
         )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _record(settings: Settings, ready: Prepared, source: Source, device: torch.device) -> dict[str, Any]:
@@ -255,12 +317,13 @@ def _record(settings: Settings, ready: Prepared, source: Source, device: torch.d
     data = ready.data
     chosen = ready.arithmetic.overrides() if ready.arithmetic.measured else {}
     return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": _now(),
         "command": replace(settings, overrides={**settings.overrides, **chosen}).command(),
         "settings": settings.to_json(),
         "recipe": asdict(ready.recipe),
         "arithmetic": asdict(ready.arithmetic),
         "preprocessing": data.preprocessing.to_json(),
+        "steps": None if settings.minutes else ready.pace.steps,
         "data": {
             "location": source.location,
             "class_names": list(source.class_names),
@@ -270,6 +333,7 @@ def _record(settings: Settings, ready: Prepared, source: Source, device: torch.d
             "held_out_split": data.held_out_split,
             "watched_images": len(ready.stopping) if ready.stopping else 0,
             "loading": ready.train.way,
+            "digest": digest_of(data, ready.stopping),
         },
         "skipped_files": [{"path": path, "reason": reason} for path, reason in data.skipped],
         "hardware": {"device": str(device), "threads": torch.get_num_threads(), "cores": available_cores()},

@@ -8,31 +8,62 @@ import re
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lenext.errors import LenextError, UserError
-from lenext.files import is_folder, stamped, to_json, write_text
+from lenext.files import is_folder, parse_stamped, stamped, to_json, write_text
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
-RECORD = "run.json"
+RECORD, METRICS, LOCK = "run.json", "metrics.jsonl", ".lock"
 CLAIMED = "reading"  # the state of a run that has a folder but has not begun
 
 
 class RunFolder:
-    """A new run folder. Nothing that was there before is ever written over."""
+    """A run folder, which one process at a time has. Nothing that was there before is ever written over."""
 
-    def __init__(self, path: Path, made: bool) -> None:
-        self.path, self._made = path, made
+    def __init__(self, path: Path, *, made: bool, begun: bool = False) -> None:
+        self.path, self._made, self._begun = path, made, begun
+        self._lock = filelock.FileLock(path / LOCK)
+
+    def _claim(self) -> RunFolder:
+        """Take a folder for a new run."""
         try:
-            with (path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
+            with (self.path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
                 file.write(to_json(stamped({"state": CLAIMED})))
-        except FileExistsError:
-            raise UserError(f"{path} already holds a run; give another --out") from None
+            self._lock.acquire(timeout=0)
+        except (FileExistsError, filelock.Timeout):
+            raise UserError(f"{self.path} already holds a run; give another --out") from None
         except OSError as error:
-            raise UserError(f"cannot write to the run folder {path}: {error.strerror}; give another --out") from error
-        self._begun = False
+            reason = error.strerror
+            raise UserError(f"cannot write to the run folder {self.path}: {reason}; give another --out") from error
+        return self
+
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[RunFolder, dict[str, Any]]:
+        """Return the folder of a run that is to go on, and its record.
+
+        Raises:
+            UserError: no run, one that is finished or had not begun, or one that another process has.
+        """
+        try:
+            record = parse_stamped((path / RECORD).read_text(encoding="utf-8"), str(path / RECORD))
+        except OSError as error:
+            raise UserError(f"{path} holds no run: its {RECORD} cannot be read: {error.strerror}") from error
+        if record["state"] == "finished":
+            raise UserError(f"{path} is finished; to train its weights further, give --weights {path} to a new run")
+        if record["state"] == CLAIMED:
+            raise UserError(f"{path} had not begun to train when it stopped; train anew, with another --out")
+        folder = cls(path, made=False, begun=True)
+        try:
+            folder._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UserError(f"another process is at work on {path}; wait for it, or end it") from None
+        except OSError as error:
+            raise UserError(f"cannot write to the run folder {path}: {error.strerror}") from error
+        return folder, record
 
     @classmethod
     def create(cls, out: str | Path | None, model: str, location: str) -> RunFolder:
@@ -46,16 +77,16 @@ class RunFolder:
             if is_folder(path):
                 if any(path.iterdir()):
                     raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
-                return cls(path, made=False)
+                return cls(path, made=False)._claim()
             _make(path, exist_ok=True)
-            return cls(path, made=True)
+            return cls(path, made=True)._claim()
         stem = re.sub(r"[^\w.-]+", "-", Path(location.removeprefix("hub:")).resolve().name).strip("-.") or "data"
         base = f"{model}-{stem}"
         for number in range(1, 10_000):
             path = Path("runs") / (base if number == 1 else f"{base}-{number}")
             with contextlib.suppress(FileExistsError):
                 _make(path, exist_ok=False)
-                return cls(path, made=True)
+                return cls(path, made=True)._claim()
         raise UserError(f"runs/ holds too many runs called {base}; give --out")
 
     @property
@@ -68,8 +99,11 @@ class RunFolder:
         """The page that shows the run."""
         return self.path / "report.html"
 
-    def discard_unless_begun(self) -> None:
+    def close(self) -> None:
         """Give the folder back, and remove it if this run made it, where no record was written."""
+        with contextlib.suppress(OSError):
+            (self.path / LOCK).unlink()
+        self._lock.release()
         if self._begun:
             return
         with contextlib.suppress(OSError):
@@ -91,13 +125,17 @@ class RunFolder:
         metadata = read_metadata(self.model_file)
         return int(metadata["figures"]["epoch"]) if metadata else None
 
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        """Write `metrics.jsonl` anew, with these lines alone."""
+        write_text(self.path / METRICS, "".join(to_json(stamped(row)) + "\n" for row in rows))
+
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line to `metrics.jsonl`.
 
         Raises:
             LenextError: the write failed.
         """
-        path = self.path / "metrics.jsonl"
+        path = self.path / METRICS
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(to_json(stamped(row)) + "\n")
