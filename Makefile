@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-full: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "full or not full"  # one after the other, for their memory
