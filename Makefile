@@ -24,10 +24,10 @@ demo: $(VENV)/installed
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest
 
 test-full: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "full or not full"  # one after the other, for their memory
+	$(BIN)/python -m pytest -m "full or not full"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -14,11 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Where tests run in several processes, the threads of torch share the cores with them; read when it is imported.
-os.environ.setdefault(
-    "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
-)
-
 import lenext
 from lenext import device
 from lenext.cli import main

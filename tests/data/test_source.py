@@ -23,7 +23,9 @@ def test_a_location_spelt_wrongly_gets_a_suggestion(name: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["nothing/like/it", "zzz"])
 def test_a_location_like_no_other_gets_the_kinds_of_source(name: str, tmp_path: Path) -> None:
     class_folder(tmp_path / "photos", images=1)
-    with pytest.raises(UserError, match="give a folder of class folders, a CSV or parquet table, hub:owner/name, or"):
+    with pytest.raises(
+        UserError, match="give a folder of class folders, a CSV or parquet table, hub:owner/name, shards:"
+    ):
         open_source(tmp_path / name)
 
 

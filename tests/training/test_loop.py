@@ -96,18 +96,23 @@ def test_auxiliary_losses_count_with_their_weight(data: TrainingData) -> None:
         def forward_train(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
             return self.forward(x), [self.side(x.flatten(1))]
 
-    torch.manual_seed(0)
-    model = TwoHeads()
-    batch = next(TrainingLoader(data.train, data.preprocessing, batch_size=50, device=torch.device("cpu")).shuffled(
-        seed=0, epoch=1
-    ))  # fmt: skip
-    main, (side,) = model.forward_train(batch.images)
-    loss = nn.CrossEntropyLoss(label_smoothing=RECIPE.label_smoothing)
-    expected = loss(main, batch.labels) + RECIPE.auxiliary * loss(side, batch.labels)
-    before = model.side.weight.clone()
-    first = next(run(model, data))
-    assert first.losses[0] == pytest.approx(expected.item(), rel=1e-5)
-    assert not torch.equal(before, model.side.weight)
+    def moved(auxiliary: float) -> tuple[Tensor, float, float]:
+        """Return how a step of gradient descent moves the side's weights, the loss told, and that of the main head."""
+        torch.manual_seed(0)
+        model = TwoHeads()
+        values = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "batch_size": 300, "epochs": 1}
+        recipe = make_recipe("default", Situation(train_images=300, grey=True), {**values, "auxiliary": auxiliary})
+        before, images = model.side.weight.clone(), data.preprocessing.normalise(whole)
+        loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)(model(images), labels)
+        [epoch] = run(model, data, recipe)
+        return model.side.weight - before, epoch.losses[0], loss.item()
+
+    whole, labels = torch.from_numpy(data.train.images.batch(np.arange(300))), torch.from_numpy(data.train.labels)
+    weak, told, main = moved(0.3)
+    assert told == pytest.approx(main, rel=1e-5), "that of the main classifier alone"
+    assert weak.abs().max() > 0
+    torch.testing.assert_close(moved(0.6)[0], 2 * weak, rtol=1e-3, atol=1e-7)
+    assert moved(0.0)[0].abs().max() == 0
 
 
 def test_dropout_is_on_in_training_and_off_in_judging(data: TrainingData) -> None:

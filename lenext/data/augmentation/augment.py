@@ -15,6 +15,7 @@ from lenext.data.augmentation.policies import randaugment, trivialaugment
 from lenext.data.draws import Purpose, uniforms
 
 ERASING_DRAWS = 8
+LARGE = 2**14  # bytes of an image, from which on several do not fit into a core's cache
 
 
 class Augmenter:
@@ -78,9 +79,14 @@ class Augmenter:
 
 def mirrored(pixels: Tensor, chosen: Tensor) -> Tensor:
     """Return the batch with the chosen images (N,) turned left to right: uint8 (N, H, W, C) -> the same."""
-    indices = chosen.nonzero()[:, 0]
-    turned = pixels.index_select(0, indices).permute(0, 3, 1, 2).flip(3)  # which is fast in this view
-    return pixels.clone().index_copy_(0, indices, turned.permute(0, 2, 3, 1))
+    # Turning is fast in the view (N, C, H, W).
+    if pixels.device.type != "cpu" or pixels.shape[1:].numel() < LARGE:
+        turned = pixels.permute(0, 3, 1, 2).flip(3).permute(0, 2, 3, 1)
+        return torch.where(chosen[:, None, None, None], turned, pixels)
+    made = torch.empty_like(pixels)
+    for image, out, turn in zip(pixels, made, chosen.tolist(), strict=True):  # one by one they stay in the cache
+        out.copy_(image.permute(2, 0, 1).flip(2).permute(1, 2, 0) if turn else image)
+    return made
 
 
 def _noise(pixels: Tensor, seed: int, epoch: int) -> Tensor:

@@ -103,7 +103,16 @@ def sgd(situation: Situation) -> Recipe:
         title="CIFAR in minutes",
         paper="2404.00498",
         command="lenext train cifar10/ --model resnet20_cifar --recipe cifar_fast --minutes 15",
-        reached=(tiny_form("resnet20_cifar", 91.21),),
+        reached=(
+            Reached(
+                top1=87.06,
+                model="resnet20_cifar",
+                data="CIFAR-10 as JPEGs",
+                source="measured here",
+                note="15 minutes on two cores with bfloat16; a plain loop 81.74",
+            ),
+            tiny_form("resnet20_cifar", 91.21),
+        ),
         tiny={"epochs": 6, "batch_size": 32},
         tiny_command="lenext train digits --model resnet20_cifar --size 16 --recipe cifar_fast:tiny",
         general=True,
