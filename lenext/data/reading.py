@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def read_split(
     workers = workers or available_cores()
     way = choose_loading(loading, len(split), form)
     # Images that were put on disk before are found there, though there may be no room for more.
-    if way == "cache" or (loading == "auto" and way == "workers" and cache_folder().exists()):
+    if way == "cache" or (loading == "auto" and way == "workers" and os.access(cache_folder(), os.W_OK)):
         make = way == "cache"
         found = cached_images(split, form, what=what, workers=workers, progress=progress, make=make)
         if found is not None:
