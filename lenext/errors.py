@@ -5,6 +5,7 @@ class LenextError(Exception):
     """Something went wrong that is not the user's mistake: a write that failed, a loss that is not finite."""
 
     exit_code = 1
+    told = False  # whether another process has told it to the user already
 
 
 class UserError(LenextError, ValueError):

@@ -25,15 +25,22 @@ T = TypeVar("T")
 class Batch:
     """Images (N, C, H, W), float32 and normalised, and their labels (N,).
 
-    Where each image is mixed with the one at the same place from the end, `shares` (N,) are its own share.
+    Where each image is mixed with the one at the same place from the end, `shares` (N,) are its own share. `of` is how
+    many images the batch has over all processes that train together, where it is more than these.
     """
 
     images: Tensor
     labels: Tensor
     shares: Tensor | None = None
+    of: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def whole(self) -> int:
+        """How many images the batch has over all processes."""
+        return len(self) if self.of is None else self.of
 
 
 class Loader:

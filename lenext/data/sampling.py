@@ -31,3 +31,16 @@ def epoch_order(labels: NDArray[np.int64], sampling: Sampling, *, seed: int, epo
         again = np.concatenate([turn + time * len(labels) for time, turn in enumerate(rounds)] or [own[:0]])
         chosen.append(again[:share])
     return generator.permutation(np.concatenate(chosen))
+
+
+def own_part(batch: NDArray[np.int64], rank: int, world: int) -> NDArray[np.int64]:
+    """Return the part of a batch that one of `world` processes trains on.
+
+    Each image stays with the one that is as far from the other end, its partner where images are mixed, and is as far
+    from the other end of the part.
+    """
+    half = -(-len(batch) // 2)
+    # The middle image, its own partner, goes to the first process, which has a pair besides.
+    front = np.sort(np.array_split(np.arange(half)[::-1], world)[rank])
+    back = len(batch) - 1 - front[::-1]
+    return batch[np.concatenate([front, back[len(front) > 0 and back[0] == front[-1] :]])]

@@ -265,17 +265,27 @@ class ShardItems(Sequence[bytes]):
         """Return the images at `indices`, in that order; none is read."""
         return ShardItems(self._table, self._order[indices])
 
-    def shuffled(self, seed: int, epoch: int, buffer: int) -> Generator[tuple[int, bytes], None, None]:
+    def shuffled(
+        self, seed: int, epoch: int, buffer: int, part: tuple[int, int] = (0, 1)
+    ) -> Generator[tuple[int, bytes], None, None]:
         """Yield the index and the bytes of every image once, in an order that (seed, epoch) and `buffer` decide.
 
-        Shards come in a drawn order, each read forward once; of the `buffer` images read last, any may come next.
+        Shards come in a drawn order, each read forward once; of the `buffer` images read last, any may come next. Of
+        `part`, (rank, world), it is the images of one of so many readers, who share them to within one; a shard that
+        two of them share is read up to where the other begins.
         """
+        rank, world = part
         rng = np.random.default_rng((seed, epoch))
         shard, offset = self._table.shard[self._order], self._table.offset[self._order]
         forward = np.lexsort((offset, shard))
         runs = np.split(forward, np.flatnonzero(np.diff(shard[forward])) + 1)
+        drawn_runs = [runs[i] for i in rng.permutation(len(runs))]
+        if world > 1:
+            own = np.array_split(np.concatenate(drawn_runs), world)[rank]
+            drawn_runs = np.split(own, np.flatnonzero(np.diff(shard[own])) + 1)
+            rng = np.random.default_rng((seed, epoch, rank))
         waiting: list[tuple[int, bytes]] = []
-        for pair in self._read([runs[i] for i in rng.permutation(len(runs))]):
+        for pair in self._read(drawn_runs):
             if len(waiting) < max(buffer, 1):
                 waiting.append(pair)
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,11 +19,12 @@ from lenext.data.draws import Purpose, uniforms
 from lenext.data.loader import Batch, batch_count, one_ahead
 from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import Reading, available_cores
-from lenext.data.sampling import Sampling, epoch_order
+from lenext.data.sampling import Sampling, epoch_order, own_part
 from lenext.data.windows import DRAWS, draw_windows
 from lenext.data.workers import DecodingWorkers, Views
 from lenext.device import one_thread
 from lenext.errors import UserError
+from lenext.processes import ALONE, Group
 
 
 class TrainingLoader:
@@ -33,10 +35,12 @@ class TrainingLoader:
 
     `sampling="balanced"` shows every class equally often. `waited` adds up the seconds from asking for a batch to
     having it. `axes` are the principal axes of the training set's colours, where the augmentation needs them.
-    `classes` is how many there are, where the last may have no image.
+    `classes` is how many there are, where the last may have no image. Of several processes in `group`, each gets its own
+    part of every batch.
 
     Raises:
-        UserError: a balanced order of images that are decoded as they come through a line.
+        UserError: a balanced order of images that are decoded as they come through a line, or batches of so few images
+            that a process would have less than two.
     """
 
     def __init__(
@@ -51,8 +55,9 @@ class TrainingLoader:
         workers: int | None = None,
         axes: Tensor | None = None,
         classes: int = 0,
+        group: Group = ALONE,
     ) -> None:
-        self.labels, self.classes = reading.labels, classes
+        self.labels, self.classes, self.group = reading.labels, classes, group
         self.preprocessing, self.batch_size, self.device = preprocessing, batch_size, device
         self.augmentation, self.sampling = augmentation, sampling
         fill = tuple(255 * level for level in preprocessing.mean)
@@ -68,6 +73,11 @@ class TrainingLoader:
                     "balanced sampling takes the images in an order of its own, and those behind https come in theirs; "
                     "give sampling shuffled, or --loading cache"
                 )
+        if len(self) // self.steps // 2 < group.world > 1:
+            raise UserError(
+                f"a step of {len(self) // self.steps} images cannot be shared by {group.world} processes, as each "
+                "needs two; give a larger --batch-size, or fewer processes"
+            )
         self._ready = augmentation == NOTHING and self.way == "memory"  # nothing to do that a thread could do ahead
 
     def __len__(self) -> int:
@@ -84,27 +94,31 @@ class TrainingLoader:
         """Return the number of batches of an epoch."""
         return batch_count(len(self), self.batch_size)
 
-    def shuffled(self, *, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, without the first `skip`.
+    def shuffled(self, *, seed: int, epoch: int, skip: int = 0, whole: bool = False) -> Iterator[Batch]:
+        """Yield the batches of an epoch, without the first `skip`; as a `whole`, or this process's part of them.
 
         Raises:
             LenextError: an image that could be read before no longer can.
         """
+        group = ALONE if whole else self.group
         if self._decoding is not None and self._decoding.streams:
-            sizes = [len(part) for part in np.array_split(np.empty(len(self)), self.steps)]
-            found = self._decoding.streamed(seed, epoch, sizes, skip)
+            sizes = [
+                np.array([len(part) for part in np.array_split(each, self.steps)]) for each in group.parts(len(self))
+            ]
+            of = sum(sizes)[skip:].tolist()
+            found = self._decoding.streamed(seed, epoch, sizes[group.rank].tolist(), skip, (group.rank, group.world))
         else:
             order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
-            found = self._cut(seed, epoch, np.array_split(order, self.steps)[skip:])
+            batches_of_all = np.array_split(order, self.steps)[skip:]
+            of = [len(batch) for batch in batches_of_all]
+            found = self._cut(seed, epoch, [own_part(batch, group.rank, group.world) for batch in batches_of_all])
         # What is cut and decoded ahead leaves the rest to the threads of torch, which are of no use to two at once.
         batches = self._made(seed, epoch, found if self._ready else one_ahead(found))
-        while True:
+        for count in of:
             began = time.perf_counter()
-            batch = next(batches, None)
+            batch = next(batches)
             self.waited += time.perf_counter() - began
-            if batch is None:
-                return
-            yield batch
+            yield replace(batch, of=count)
 
     def views(self, parts: list[NDArray[np.int64]], *, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the images of each part as uint8 (N, H, W, C), and each one's own share (N,) where they are mixed.

@@ -108,7 +108,7 @@ class DecodingWorkers:
             num_workers=workers,
             prefetch_factor=AHEAD if workers else None,
             persistent_workers=workers > 0,
-            worker_init_fn=_ignore_interrupts,
+            worker_init_fn=_ignore_signals,
             generator=torch.Generator(),  # the loader draws from it; the common one is for the model
         )
 
@@ -125,24 +125,28 @@ class DecodingWorkers:
         """
         return self._answers(self._listed(seed, epoch, parts))
 
-    def streamed(self, seed: int, epoch: int, sizes: Sequence[int], skip: int = 0) -> Iterator[Views]:
+    def streamed(
+        self, seed: int, epoch: int, sizes: Sequence[int], skip: int = 0, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[Views]:
         """Yield the views of every image once, in batches of these sizes and the order of the stream's epoch.
 
-        The first `skip` batches are read and passed over.
+        The first `skip` batches are read and passed over. Of `part`, (rank, world), the stream is one of so many.
 
         Raises:
             LenextError: as for `views`.
         """
-        return self._answers(self._drawn(seed, epoch, sizes, skip))
+        return self._answers(self._drawn(seed, epoch, sizes, skip, part))
 
     def _listed(self, seed: int, epoch: int, parts: Sequence[NDArray[np.int64]]) -> Generator[Request, None, None]:
         items = None if self._stream is None else iter(self._stream.take(np.concatenate(parts) % len(self._stream)))
         for part in parts:
             yield Request(seed, epoch, part, None if items is None else list(islice(items, len(part))))
 
-    def _drawn(self, seed: int, epoch: int, sizes: Sequence[int], skip: int) -> Generator[Request, None, None]:
+    def _drawn(
+        self, seed: int, epoch: int, sizes: Sequence[int], skip: int, part: tuple[int, int]
+    ) -> Generator[Request, None, None]:
         assert self._stream is not None
-        with contextlib.closing(self._stream.shuffled(seed, epoch, BUFFER)) as pairs:
+        with contextlib.closing(self._stream.shuffled(seed, epoch, BUFFER, part)) as pairs:
             deque(islice(pairs, sum(sizes[:skip])), maxlen=0)
             for size in sizes[skip:]:
                 indices, items = zip(*islice(pairs, size), strict=True)
@@ -195,6 +199,7 @@ class _Requests:
             self.failed.append(error)
 
 
-def _ignore_interrupts(_worker: int) -> None:
-    """Leave Ctrl-C, which every process of a terminal gets, to the one that ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ignore_signals(_worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM, which every process of a terminal or a job may get, to the one that ends the others."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from lenext.data.loader import Loader
 from lenext.errors import LenextError
+from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 
 TOP5_FROM = 6  # below six classes a top-5 says nothing
@@ -55,8 +56,12 @@ class Judgement:
 
 
 @torch.inference_mode()
-def judge(model: nn.Module, loader: Loader, *, what: str = "judging", progress: Progress = SILENT) -> Judgement:
+def judge(
+    model: nn.Module, loader: Loader, *, what: str = "judging", group: Group = ALONE, progress: Progress = SILENT
+) -> Judgement:
     """Return the model's answers to every image, in order, in evaluation mode; the model is left in it.
+
+    Of several processes, each has a loader of its own part, and gets the answers to all, once each.
 
     Raises:
         LenextError: an answer is not a finite number.
@@ -66,7 +71,7 @@ def judge(model: nn.Module, loader: Loader, *, what: str = "judging", progress: 
     for batch in progress.track(loader.in_order(), what, len(loader), len):
         logits.append(model(batch.images).float().cpu())
         labels.append(batch.labels.cpu())
-    answers = torch.cat(logits)
+    answers = group.joined(torch.cat(logits))
     if not answers.isfinite().all():
         raise LenextError("the model's answers are no longer finite numbers; train again, with a lower learning rate")
-    return Judgement(answers.numpy(), torch.cat(labels).numpy())
+    return Judgement(answers.numpy(), group.joined(torch.cat(labels)).numpy())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lenext.errors import UserError, one_line
+from lenext.errors import Terminated, UserError, one_line
+from lenext.processes import ALONE, Group
 from lenext.training.checkpoint import Checkpoint, write_checkpoint
 from lenext.training.pace import Pace
 
@@ -47,22 +50,40 @@ class Place:
 class Keeping:
     """Writes checkpoints below a run folder; without one, none.
 
-    `about` is what the run has to say besides, a JSON object. Where `stop` is set, the next checkpoint is the last:
-    once it is written, `stop` is raised.
+    `about` is what the run has to say besides, a JSON object, and `spent` the seconds that processes before this one
+    took to come to where it began. While `patient`, whoever wants the training to stop sets `stop`: the next
+    checkpoint is the last, and once it is written, `stop` is raised. `on_step` is called after every step.
     """
 
-    def __init__(self, run: Path | None, minutes: float = MINUTES) -> None:
+    def __init__(
+        self,
+        run: Path | None,
+        minutes: float = MINUTES,
+        *,
+        group: Group = ALONE,
+        spent: float = 0.0,
+        on_step: Callable[[Place, Pace, float], None] | None = None,
+    ) -> None:
         self.run, self.seconds, self.last = run, 60 * minutes, time.perf_counter()
+        self.group, self.began, self.on_step = group, time.perf_counter() - spent, on_step
         self.about: dict[str, Any] = {}
         self.stop: BaseException | None = None
+        self.patient = False
+        self.written: Path | None = None
 
     def keep_if_due(self, work: Work, place: Place, pace: Pace) -> None:
-        """Write a checkpoint where the last one is old, or the training is to stop.
+        """Write a checkpoint where the last one is old, or the training is to stop; all processes do, or none.
 
         Raises:
             LenextError: the write failed.
         """
-        if self.stop is not None or time.perf_counter() - self.last >= self.seconds:
+        if self.on_step is not None:
+            self.on_step(place, pace, place.losses[-1])
+        due = time.perf_counter() - self.last >= self.seconds
+        stops, dues = self.group.sums(self.stop is not None, due and self.group.first)
+        if stops and self.stop is None:
+            self.stop = Terminated()
+        if stops or dues:
             self.keep(work, place, pace)
 
     def keep(self, work: Work, place: Place, pace: Pace) -> None:
@@ -71,35 +92,52 @@ class Keeping:
         Raises:
             LenextError: the write failed.
         """
+        checkpoint = _checkpoint(work, place, pace, self)
         if self.run is not None:
-            write_checkpoint(self.run, _checkpoint(work, place, pace, self.about))
+            self.written = write_checkpoint(self.run, checkpoint)
         self.last = time.perf_counter()
         if self.stop is not None:
             raise self.stop
 
+    @contextlib.contextmanager
+    def judging(self, work: Work, place: Place, pace: Pace) -> Iterator[None]:
+        """Let a signal stop what is inside at once, which may take long and changes nothing, with a checkpoint."""
+        self.patient = self.group.world > 1  # who is alone need not wait for others
+        try:
+            yield
+        except (KeyboardInterrupt, Terminated) as error:
+            self.stop = error
+            self.keep(work, place, pace)
+        finally:
+            self.patient = True
 
-NOTHING_KEPT = Keeping(None)
+
 NOT_KEPT = {"deadline", "last"}  # instants of a clock that another process does not have
 
 
-def _checkpoint(work: Work, place: Place, pace: Pace, about: dict[str, Any]) -> Checkpoint:
+def _checkpoint(work: Work, place: Place, pace: Pace, keeping: Keeping) -> Checkpoint:
     tensors = {f"model.{name}": value for name, value in work.model.state_dict().items()}
     if work.average:
         tensors |= {f"average.{name}": value for name, value in work.average.model.state_dict().items()}
     kept = _optimiser_tensors(work)
     tensors |= kept
-    tensors["random.cpu"] = torch.get_rng_state()
     device = next(work.model.parameters()).device
+    tensors["random.cpu"] = keeping.group.joined(torch.get_rng_state()[None])
     if device.type != "cpu":
-        tensors[f"random.{device.type}"] = torch.get_device_module(device).get_rng_state(device)
-    state = {
-        "place": {**asdict(place), "best": place.best if place.best < math.inf else None},
-        "pace": {each.name: getattr(pace, each.name) for each in fields(pace) if each.name not in NOT_KEPT},
-        "averaged": work.average.steps if work.average else 0,
-        "strides": {name: list(value.stride()) for name, value in kept.items()},
-        "run": about,
-    }
-    return Checkpoint(pace.step, tensors, state)
+        state = torch.get_device_module(device).get_rng_state(device)
+        tensors[f"random.{device.type}"] = keeping.group.joined(state[None])
+    return Checkpoint(
+        pace.step,
+        tensors,
+        {
+            "place": {**asdict(place), "best": place.best if place.best < math.inf else None},
+            "pace": {each.name: getattr(pace, each.name) for each in fields(pace) if each.name not in NOT_KEPT},
+            "averaged": work.average.steps if work.average else 0,
+            "strides": {name: list(value.stride()) for name, value in kept.items()},
+            "seconds": time.perf_counter() - keeping.began,
+            "run": keeping.about,
+        },
+    )
 
 
 def _optimiser_tensors(work: Work) -> dict[str, Tensor]:
@@ -113,8 +151,8 @@ def _optimiser_tensors(work: Work) -> dict[str, Tensor]:
     }
 
 
-def restore(checkpoint: Checkpoint, work: Work, pace: Pace) -> Place:
-    """Bring everything to where a checkpoint left it, and return how far that was.
+def restore(checkpoint: Checkpoint, work: Work, pace: Pace, rank: int = 0) -> Place:
+    """Bring everything to where a checkpoint left the process of this rank, and return how far that was.
 
     Raises:
         UserError: the checkpoint is of another network or recipe.
@@ -129,11 +167,11 @@ def restore(checkpoint: Checkpoint, work: Work, pace: Pace) -> Place:
             setattr(pace, name, value)
         said = checkpoint.state["place"]
         place = Place(**{**said, "best": math.inf if said["best"] is None else said["best"]})
-        torch.set_rng_state(checkpoint.tensors["random.cpu"])
+        torch.set_rng_state(checkpoint.tensors["random.cpu"][rank])
         device = next(work.model.parameters()).device
         if device.type != "cpu":
-            torch.get_device_module(device).set_rng_state(checkpoint.tensors[f"random.{device.type}"], device)
-    except (KeyError, TypeError, RuntimeError) as error:
+            torch.get_device_module(device).set_rng_state(checkpoint.tensors[f"random.{device.type}"][rank], device)
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"the checkpoint of step {checkpoint.step} does not fit: {one_line(error)}") from error
     return place
 
