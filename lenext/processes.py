@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,6 +38,10 @@ class Group:
         """Whether this is the process that writes and tells."""
         return self.rank == 0
 
+    def device(self, device: torch.device) -> torch.device:
+        """Return the device of this process: of several GPUs, each process of a machine has one."""
+        return torch.device(device.type, self.local) if self.world > 1 and device.type == "cuda" else device
+
     def own(self, count: int) -> NDArray[np.int64]:
         """Return which of `count` things are this process's part: all parts, by rank, are all of them in order."""
         return self.parts(count)[self.rank]
@@ -51,7 +56,7 @@ class Group:
             return list(values)
         told = torch.tensor(values, dtype=torch.float64)
         torch.distributed.all_reduce(told)
-        return told.tolist()  # type: ignore[no-any-return]
+        return told.tolist()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Give tensors of numbers, in place, the mean of all processes'."""
@@ -60,7 +65,7 @@ class Group:
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         torch.distributed.all_reduce(flat)
         flat /= self.world
-        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view(tensor.shape))
 
     def joined(self, rows: Tensor) -> Tensor:
@@ -82,8 +87,11 @@ class Group:
             return data
         size = torch.tensor([len(data)])
         torch.distributed.broadcast(size, 0)
-        told = torch.frombuffer(bytearray(data), dtype=torch.uint8) if self.first and data else None
-        told = told if told is not None else torch.empty(int(size), dtype=torch.uint8)
+        if not int(size):
+            return b""
+        told = torch.empty(int(size), dtype=torch.uint8)
+        if self.first:
+            told.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
         torch.distributed.broadcast(told, 0)
         return told.numpy().tobytes()
 
@@ -116,7 +124,9 @@ class Group:
         """Return a module's `forward` as one whose gradients are the mean of all processes'; weights become equal."""
         if self.world == 1:
             return forward
-        return nn.parallel.DistributedDataParallel(_Forward(module, forward), broadcast_buffers=False)
+        with warnings.catch_warnings():  # what newer versions call this, older ones do not know
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            return nn.parallel.DistributedDataParallel(_Forward(module, forward), broadcast_buffers=False)
 
     def last_only(self, forward: Callable[..., Any], last: bool) -> contextlib.AbstractContextManager[None]:
         """Let the gradients of what is inside be exchanged only where it is the last part of a step."""
@@ -161,6 +171,11 @@ def launched() -> dict[str, str] | None:
     names = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR")
     agent = {} if os.environ.get("GROUP_WORLD_SIZE", "1") != "1" else {"agent": str(os.getppid())}
     return {**{name.lower(): os.environ.get(name, "") for name in names}, **agent}
+
+
+def local_processes() -> int:
+    """Return how many processes of this launch share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def restarted() -> bool:

@@ -99,6 +99,8 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         say("lenext: interrupted")
         return INTERRUPTED
+    if isinstance(error, LenextError) and error.told:
+        return error.exit_code
     if isinstance(error, LenextError):
         say(f"lenext: {one_line(error)}")
         return error.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -65,6 +66,12 @@ def train(
     workers: Annotated[int | None, typer.Option(help="Processes that decode, with --loading workers.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    checkpoint: Annotated[
+        float, typer.Option(metavar="MINUTES", help="From one checkpoint to the next; one comes after each epoch, too.")
+    ] = 5.0,
+    sync_norm: Annotated[
+        bool, typer.Option("--sync-norm", help="Batch norms over all processes of torchrun; CUDA alone.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Let this run, which was interrupted, go on; everything is taken from it.")
@@ -93,7 +100,7 @@ def train(
         data, model, epochs=epochs, batch_size=batch_size, lr=lr, size=parse_size(size), fit=fit, channels=channels,
         seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),
         weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
-        out=out, progress=TerminalProgress(),
+        checkpoint=checkpoint, sync_norm=sync_norm, out=out, progress=TerminalProgress(),
     )  # fmt: skip
     _tell(result, json)
 
@@ -119,6 +126,8 @@ def _resumed(context: typer.Context, run: Path) -> TrainResult:
 
 def _tell(result: TrainResult, json: bool) -> None:
     result = replace(result, seconds=elapsed())
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first one tells
+        return
     if json:
         print_json(asdict(result))
     else:

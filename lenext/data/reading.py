@@ -22,6 +22,7 @@ from lenext.data.decode import ImageForm
 from lenext.data.images import Images, ImagesOnDisk
 from lenext.data.keeping import kept_in_memory
 from lenext.data.source import Split
+from lenext.processes import local_processes
 from lenext.progress import SILENT, Progress
 
 MEMORY_SHARE = 0.5  # of the free memory, for decoded images
@@ -103,7 +104,7 @@ def choose_loading(asked: Loading | Literal["once"], count: int, form: ImageForm
     """Return where so many images of a form are kept."""
     if asked not in ("auto", "once"):
         return asked  # type: ignore[return-value]
-    if count * bytes_needed(form) <= MEMORY_SHARE * free_memory():
+    if local_processes() * count * bytes_needed(form) <= MEMORY_SHARE * free_memory():
         return "memory"
     if asked == "auto" and count * bytes_needed(form) <= DISK_SHARE * _free_disk():
         return "cache"

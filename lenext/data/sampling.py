@@ -43,4 +43,6 @@ def own_part(batch: NDArray[np.int64], rank: int, world: int) -> NDArray[np.int6
     # The middle image, its own partner, goes to the first process, which has a pair besides.
     front = np.sort(np.array_split(np.arange(half)[::-1], world)[rank])
     back = len(batch) - 1 - front[::-1]
-    return batch[np.concatenate([front, back[len(front) > 0 and back[0] == front[-1] :]])]
+    alone = len(front) > 0 and back[0] == front[-1]
+    part: NDArray[np.int64] = batch[np.concatenate([front, back[int(alone) :]])]
+    return part

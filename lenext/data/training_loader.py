@@ -35,8 +35,8 @@ class TrainingLoader:
 
     `sampling="balanced"` shows every class equally often. `waited` adds up the seconds from asking for a batch to
     having it. `axes` are the principal axes of the training set's colours, where the augmentation needs them.
-    `classes` is how many there are, where the last may have no image. Of several processes in `group`, each gets its own
-    part of every batch.
+    `classes` is how many there are, where the last may have no image. Of several processes in `group`, each gets its
+    own part of every batch.
 
     Raises:
         UserError: a balanced order of images that are decoded as they come through a line, or batches of so few images
@@ -105,7 +105,7 @@ class TrainingLoader:
             sizes = [
                 np.array([len(part) for part in np.array_split(each, self.steps)]) for each in group.parts(len(self))
             ]
-            of = sum(sizes)[skip:].tolist()
+            of = np.sum(sizes, axis=0)[skip:].tolist()
             found = self._decoding.streamed(seed, epoch, sizes[group.rank].tolist(), skip, (group.rank, group.world))
         else:
             order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)

@@ -40,7 +40,7 @@ def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         LenextError: the write failed; the checkpoints of before are untouched.
     """
-    path = run / FOLDER / f"step-{checkpoint.step:09d}.safetensors"
+    path = checkpoint_path(run, checkpoint.step)
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -53,6 +53,11 @@ def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
         with contextlib.suppress(OSError):
             old.unlink()
     return path
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Return the file of the checkpoint after so many steps."""
+    return run / FOLDER / f"step-{step:09d}.safetensors"
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

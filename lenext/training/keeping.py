@@ -17,11 +17,10 @@ from lenext.errors import Terminated, UserError, one_line
 from lenext.processes import ALONE, Group
 from lenext.training.checkpoint import Checkpoint, write_checkpoint
 from lenext.training.pace import Pace
+from lenext.training.settings import MINUTES
 
 if TYPE_CHECKING:
     from lenext.training.loop import Work
-
-MINUTES = 5.0  # from one checkpoint to the next
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Keeping:
         *,
         group: Group = ALONE,
         spent: float = 0.0,
-        on_step: Callable[[Place, Pace, float], None] | None = None,
+        on_step: Callable[[Place, Pace], None] | None = None,
     ) -> None:
         self.run, self.seconds, self.last = run, 60 * minutes, time.perf_counter()
         self.group, self.began, self.on_step = group, time.perf_counter() - spent, on_step
@@ -78,7 +77,7 @@ class Keeping:
             LenextError: the write failed.
         """
         if self.on_step is not None:
-            self.on_step(place, pace, place.losses[-1])
+            self.on_step(place, pace)
         due = time.perf_counter() - self.last >= self.seconds
         stops, dues = self.group.sums(self.stop is not None, due and self.group.first)
         if stops and self.stop is None:

@@ -83,7 +83,7 @@ def fit(
     keeping = keeping or Keeping(None, group=group)
     work = Work(model, recipe, criterion, arithmetic or Arithmetic(), group)
     place = restore(resumed, work, pace, group.rank) if resumed else Place()
-    while place.losses or not pace.finished and not 0 < recipe.early_stopping <= place.since:
+    while place.losses or (not pace.finished and not 0 < recipe.early_stopping <= place.since):
         _make_steps(work, train, place, pace, keeping, seed, progress)
         number = place.epochs + 1
         judged = work.average.model if work.average else model
@@ -181,7 +181,7 @@ class Work:
                 aside = sum(self.criterion(extra.float(), wanted) for extra in auxiliary)
                 share = len(images) / batch.whole
                 # The gradients that come of it are the mean over the group, and are to be the sum.
-                (share * self.group.world * (main + recipe.auxiliary * aside)).backward()
+                (share * self.group.world * (main + recipe.auxiliary * aside)).backward()  # type: ignore[no-untyped-call]
             loss += share * main.item()
         return self.group.sums(loss)[0]
 

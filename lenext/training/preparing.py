@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,13 @@ from lenext.data.training_data import TrainingData, as_evaluated, kept_form, rea
 from lenext.data.training_loader import TrainingLoader
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
+from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
+from lenext.training.memory import StepMemory, require_memory, step_memory
+from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
 from lenext.training.recipes import Recipe, Situation, make_recipe, remarks
 from lenext.training.recipes.situation import all_grey, training_split
@@ -41,6 +44,7 @@ SAVING = 1.0  # seconds at the end of a run that has a time to keep, for its rep
 class Prepared:
     """Everything that `lenext.training.loop.fit` takes, and what the run folder says of it.
 
+    `data` and `watched`, the images that early stopping goes by, are whole; the loaders have this process's part.
     `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
     `trained_on` the digests of the images behind the weights.
     """
@@ -51,9 +55,11 @@ class Prepared:
     train: TrainingLoader
     held_out: Loader
     stopping: Loader | None
+    watched: Reading | None
     criterion: Criterion
     arithmetic: Arithmetic
     pace: Pace
+    memory: StepMemory
     classes: ClassList
     origin: Mapping[str, Any]
     trained_on: NDArray[np.uint64]
@@ -61,7 +67,13 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings, source: Source, device: torch.device, progress: Progress = SILENT, *, started: float
+    settings: Settings,
+    source: Source,
+    device: torch.device,
+    progress: Progress = SILENT,
+    *,
+    started: float,
+    group: Group = ALONE,
 ) -> Prepared:
     """Read the images and build the model; weights that do not fit are refused before any image is read.
 
@@ -84,6 +96,8 @@ def prepare(
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    memory = step_memory(model, recipe, -(-recipe.batch_size // group.world), device)
+    require_memory(memory, progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
     if start is not None and has_folded_norms(model):
@@ -92,28 +106,36 @@ def prepare(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
         workers=settings.workers, classes=len(source.class_names),
-        axes=colour_axes(data.train) if recipe.augmentation.colour_noise else None,
+        axes=colour_axes(data.train) if recipe.augmentation.colour_noise else None, group=group,
     )  # fmt: skip
     criterion = Criterion(recipe, train.class_counts, device)
     steps = recipe.epochs * train.steps
-    arithmetic = choose_arithmetic(
+    chosen = group.agreed(lambda: asdict(choose_arithmetic(
         model, recipe, criterion, lambda: next(train.shuffled(seed=settings.seed, epoch=0)),
-        images=recipe.epochs * len(train), seconds=60 * settings.minutes if settings.minutes else None,
+        images=recipe.epochs * len(train) // group.world, seconds=60 * settings.minutes if settings.minutes else None,
         progress=progress,
-    )  # fmt: skip
+    )))  # fmt: skip
+    if settings.sync_norm:
+        model = synchronised(model, device, group)
     deadline = started + 60 * settings.minutes - SAVING if settings.minutes else None
     judged = len(data.held_out.images) + (len(watched.images) if watched else 0)
     pace = Pace(LONGEST if deadline else steps, train.steps, judged / recipe.batch_size, deadline)
     return Prepared(
         model, data, recipe, train,
-        Loader(data.held_out, data.preprocessing, batch_size=JUDGING_BATCH, device=device),
-        Loader(watched, data.preprocessing, batch_size=JUDGING_BATCH, device=device) if watched else None,
-        criterion, arithmetic, pace,
+        judging_loader(data.held_out, data.preprocessing, device, group),
+        judging_loader(watched, data.preprocessing, device, group) if watched else None, watched,
+        criterion, Arithmetic(**chosen), pace, memory,
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
         np.union1d(trained_on, start.trained_on) if start else trained_on,
         notes,
     )  # fmt: skip
+
+
+def judging_loader(reading: Reading, preprocessing: Preprocessing, device: torch.device, group: Group) -> Loader:
+    """Return the batches of this process's part of images that all processes judge together."""
+    own = reading if group.world == 1 else reading.take(group.own(len(reading.images)))
+    return Loader(own, preprocessing, batch_size=JUDGING_BATCH, device=device)
 
 
 def _situation(settings: Settings, source: Source) -> Situation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenext.errors import LenextError, UserError
-from lenext.files import is_folder, parse_stamped, stamped, to_json, write_text
+from lenext.errors import LenextError, UserError, one_line
+from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, write_text
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
 RECORD, METRICS, LOCK = "run.json", "metrics.jsonl", ".lock"
-CLAIMED = "reading"  # the state of a run that has a folder but has not begun
+READING = "reading"  # the state of a run that has not begun to train
+PATIENCE = 2.0  # seconds for whoever only looks whether a run is under way
+MOST = 10_000  # runs of one name
 
 
 class RunFolder:
@@ -28,11 +31,11 @@ class RunFolder:
         self.path, self._made, self._begun = path, made, begun
         self._lock = filelock.FileLock(path / LOCK)
 
-    def _claim(self) -> RunFolder:
+    def _claim(self, record: dict[str, Any]) -> RunFolder:
         """Take a folder for a new run."""
         try:
             with (self.path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
-                file.write(to_json(stamped({"state": CLAIMED})))
+                file.write(to_json(stamped({**record, "state": READING, "result": None}), indent=2) + "\n")
             self._lock.acquire(timeout=0)
         except (FileExistsError, filelock.Timeout):
             raise UserError(f"{self.path} already holds a run; give another --out") from None
@@ -46,19 +49,14 @@ class RunFolder:
         """Return the folder of a run that is to go on, and its record.
 
         Raises:
-            UserError: no run, one that is finished or had not begun, or one that another process has.
+            UserError: no run, one that is finished, or one that another process has.
         """
-        try:
-            record = parse_stamped((path / RECORD).read_text(encoding="utf-8"), str(path / RECORD))
-        except OSError as error:
-            raise UserError(f"{path} holds no run: its {RECORD} cannot be read: {error.strerror}") from error
+        record = read_record(path)
         if record["state"] == "finished":
             raise UserError(f"{path} is finished; to train its weights further, give --weights {path} to a new run")
-        if record["state"] == CLAIMED:
-            raise UserError(f"{path} had not begun to train when it stopped; train anew, with another --out")
         folder = cls(path, made=False, begun=True)
         try:
-            folder._lock.acquire(timeout=0)
+            folder._lock.acquire(timeout=PATIENCE)
         except filelock.Timeout:
             raise UserError(f"another process is at work on {path}; wait for it, or end it") from None
         except OSError as error:
@@ -66,7 +64,7 @@ class RunFolder:
         return folder, record
 
     @classmethod
-    def create(cls, out: str | Path | None, model: str, location: str) -> RunFolder:
+    def create(cls, out: str | Path | None, model: str, location: str, record: dict[str, Any]) -> RunFolder:
         """Make the folder `out`, or, where it is None, `runs/<model>-<data>` with a number if need be.
 
         Raises:
@@ -77,17 +75,25 @@ class RunFolder:
             if is_folder(path):
                 if any(path.iterdir()):
                     raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
-                return cls(path, made=False)._claim()
+                return cls(path, made=False)._claim(record)
             _make(path, exist_ok=True)
-            return cls(path, made=True)._claim()
-        stem = re.sub(r"[^\w.-]+", "-", Path(location.removeprefix("hub:")).resolve().name).strip("-.") or "data"
-        base = f"{model}-{stem}"
-        for number in range(1, 10_000):
-            path = Path("runs") / (base if number == 1 else f"{base}-{number}")
+            return cls(path, made=True)._claim(record)
+        for path in _numbered(model, location):
             with contextlib.suppress(FileExistsError):
                 _make(path, exist_ok=False)
-                return cls(path, made=True)._claim()
-        raise UserError(f"runs/ holds too many runs called {base}; give --out")
+                return cls(path, made=True)._claim(record)
+        raise UserError(f"runs/ holds too many runs of {model} on {location}; give --out")
+
+    @classmethod
+    def launched(cls, launch: dict[str, str], out: str | Path | None, model: str, location: str) -> Path | None:
+        """Return the folder that an earlier process of this launch has made, or None; see `create`."""
+        for path in [Path(out)] if out is not None else _numbered(model, location):
+            if not exists(path / RECORD):
+                return None
+            with contextlib.suppress(UserError):
+                if read_record(path).get("launch") == launch:
+                    return path
+        return None
 
     @property
     def model_file(self) -> Path:
@@ -143,6 +149,28 @@ class RunFolder:
                 os.fsync(file.fileno())
         except OSError as error:
             raise LenextError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """Return the record of a run.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    path = run / RECORD
+    try:
+        return parse_stamped(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else one_line(error)
+        raise UserError(f"{run} holds no run: its {RECORD} cannot be read: {reason}") from error
+
+
+def _numbered(model: str, location: str) -> Iterator[Path]:
+    """Yield the names of runs that are given none, the first first."""
+    stem = re.sub(r"[^\w.-]+", "-", Path(location.removeprefix("hub:")).resolve().name).strip("-.") or "data"
+    base = f"{model}-{stem}"
+    yield Path("runs") / base
+    yield from (Path("runs") / f"{base}-{number}" for number in range(2, MOST))
 
 
 def _make(path: Path, *, exist_ok: bool) -> None:

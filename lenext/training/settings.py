@@ -21,6 +21,7 @@ from lenext.training.recipes import Recipe, Situation, make_recipe
 
 MANY = 1_000_000  # images, for a recipe that is made to be checked before any is counted
 MOST_WORKERS = 256
+MINUTES = 5.0  # from one checkpoint to the next
 SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an option of their own
 
 
@@ -28,7 +29,7 @@ SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an optio
 class Settings:
     """What a run was asked to do. None leaves a choice open; `overrides` are values of the recipe.
 
-    `options` are those of the architecture.
+    `options` are those of the architecture. `checkpoint` is how many minutes there are from one to the next.
     """
 
     data: str
@@ -47,6 +48,8 @@ class Settings:
     workers: int | None = None
     device: str = "auto"
     threads: int | None = None
+    checkpoint: float = MINUTES
+    sync_norm: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before any data is read."""
@@ -67,6 +70,8 @@ class Settings:
             raise UserError(f"minutes {self.minutes} cannot be; give more than 0")
         if self.minutes is not None and "epochs" in self.overrides:
             raise UserError("both minutes and epochs are given; give one of them")
+        if not 0 <= self.checkpoint < math.inf:
+            raise UserError(f"checkpoint {self.checkpoint} cannot be; give the minutes from one to the next, 0 or more")
         if self.loading not in LOADINGS:
             raise UserError(f"loading {self.loading!r} cannot be; give {', '.join(LOADINGS)}")
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
@@ -138,13 +143,15 @@ class Settings:
         """Return the command line that does the same again."""
         words = ["lenext", "train", self.data, "--model", self.model]
         for key in ("recipe", "fit", "channels", "seed", "weights", "grow", "minutes", "loading", "workers",
-                    "device", "threads"):  # fmt: skip
+                    "device", "threads", "checkpoint"):  # fmt: skip
             value = getattr(self, key)
             if value != type(self).__dataclass_fields__[key].default:
                 words += [f"--{key}", str(value)]
         if self.size is not None:
             height, width = self.size
             words += ["--size", str(height) if height == width else f"{height}x{width}"]
+        if self.sync_norm:
+            words += ["--sync-norm"]
         for key, value in self.options.items():
             words += ["--option", f"{key}={value}"]
         for key, value in self.overrides.items():
