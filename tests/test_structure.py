@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A part imports only parts of an earlier layer; parts of one layer do not know each other.
 LAYERS = [
     {"errors", "progress"},
-    {"files", "registry", "device", "processes"},
+    {"files", "registry", "device", "launch", "processes"},
     {"models"},
     {"weights"},
     {"building", "data"},

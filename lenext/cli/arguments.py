@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,19 @@ WeightsOption = Annotated[
 StartOption = Annotated[
     str | None,
     typer.Option("--weights", help="What to start from: a file, a run folder, hub:owner/name, or of `lenext weights`."),
+]
+FitOption = Annotated[
+    Literal["crop", "pad", "squash"] | None, typer.Option(help="How a photo's shape meets the model's.")
+]
+LoadingOption = Annotated[
+    Literal["auto", "memory", "cache", "workers"],
+    typer.Option(help="Where decoded images are kept: in memory, on disk for later runs too, or nowhere."),
+]
+CheckpointOption = Annotated[
+    float, typer.Option(metavar="MINUTES", help="From one checkpoint to the next; one comes after each epoch, too.")
+]
+SyncNormOption = Annotated[
+    bool, typer.Option("--sync-norm", help="Batch norms over all processes of torchrun; CUDA alone.")
 ]
 OptionsOption = Annotated[
     list[str] | None,

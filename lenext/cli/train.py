@@ -11,11 +11,15 @@ import typer
 
 from lenext.cli.arguments import (
     DATA,
+    CheckpointOption,
     DeviceOption,
+    FitOption,
     JsonOption,
+    LoadingOption,
     OptionsOption,
     SizeOption,
     StartOption,
+    SyncNormOption,
     ThreadsOption,
     parse_options,
     parse_pairs,
@@ -43,9 +47,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     size: SizeOption = None,
-    fit: Annotated[
-        Literal["crop", "pad", "squash"] | None, typer.Option(help="How a photo's shape meets the model's.")
-    ] = None,
+    fit: FitOption = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed and arithmetic give the same weights.")] = 0,
     recipe: Annotated[str, typer.Option(help="How to train; `lenext recipes` lists them.")] = "default",
@@ -59,19 +61,12 @@ def train(
         typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="How long it all may take, in place of epochs.")] = None,
-    loading: Annotated[
-        Literal["auto", "memory", "cache", "workers"],
-        typer.Option(help="Where decoded images are kept: in memory, on disk for later runs too, or nowhere."),
-    ] = "auto",
+    loading: LoadingOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that decode, with --loading workers.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    checkpoint: Annotated[
-        float, typer.Option(metavar="MINUTES", help="From one checkpoint to the next; one comes after each epoch, too.")
-    ] = 5.0,
-    sync_norm: Annotated[
-        bool, typer.Option("--sync-norm", help="Batch norms over all processes of torchrun; CUDA alone.")
-    ] = False,
+    checkpoint: CheckpointOption = 5.0,
+    sync_norm: SyncNormOption = False,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Let this run, which was interrupted, go on; everything is taken from it.")
@@ -85,11 +80,8 @@ def train(
     if resume is not None:
         _tell(_resumed(context, resume), json)
         return
-    for name, value in (("DATA", data), ("--model", model)):
-        if value is None:
-            raise typer.BadParameter(f"{name} is missing; give it, or --resume RUN")
-    assert data is not None
-    assert model is not None
+    if data is None or model is None:
+        raise typer.BadParameter(f"{'--model' if data else 'DATA'} is missing; give it, or --resume RUN")
     refuse_hostile(weights)
     with interrupts_held():
         from lenext.device import keep_memory

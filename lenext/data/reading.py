@@ -22,7 +22,7 @@ from lenext.data.decode import ImageForm
 from lenext.data.images import Images, ImagesOnDisk
 from lenext.data.keeping import kept_in_memory
 from lenext.data.source import Split
-from lenext.processes import local_processes
+from lenext.launch import local_processes
 from lenext.progress import SILENT, Progress
 
 MEMORY_SHARE = 0.5  # of the free memory, for decoded images

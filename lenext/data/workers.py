@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -201,5 +203,14 @@ class _Requests:
 
 def _ignore_signals(_worker: int) -> None:
     """Leave Ctrl-C and SIGTERM, which every process of a terminal or a job may get, to the one that ends the others."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told, daemon=True).start()
+
+
+def _end_when_told() -> None:
+    """End this process at a SIGTERM of the one that started it."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

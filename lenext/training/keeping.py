@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +18,7 @@ from lenext.processes import ALONE, Group
 from lenext.training.checkpoint import Checkpoint, write_checkpoint
 from lenext.training.pace import Pace
 from lenext.training.settings import MINUTES
-
-if TYPE_CHECKING:
-    from lenext.training.loop import Work
+from lenext.training.work import Work
 
 
 @dataclass

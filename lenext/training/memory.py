@@ -11,8 +11,8 @@ import torch
 from lenext.cost.profile import profile
 from lenext.data.reading import free_memory
 from lenext.errors import LenextError, UserError
+from lenext.launch import local_processes
 from lenext.models import ImageClassifier
-from lenext.processes import local_processes
 from lenext.progress import Progress
 from lenext.training.recipes.recipe import Recipe
 

@@ -110,11 +110,7 @@ def prepare(
     )  # fmt: skip
     criterion = Criterion(recipe, train.class_counts, device)
     steps = recipe.epochs * train.steps
-    chosen = group.agreed(lambda: asdict(choose_arithmetic(
-        model, recipe, criterion, lambda: next(train.shuffled(seed=settings.seed, epoch=0)),
-        images=recipe.epochs * len(train) // group.world, seconds=60 * settings.minutes if settings.minutes else None,
-        progress=progress,
-    )))  # fmt: skip
+    arithmetic = _arithmetic(model, settings, recipe, criterion, train, progress)
     if settings.sync_norm:
         model = synchronised(model, device, group)
     deadline = started + 60 * settings.minutes - SAVING if settings.minutes else None
@@ -124,12 +120,34 @@ def prepare(
         model, data, recipe, train,
         judging_loader(data.held_out, data.preprocessing, device, group),
         judging_loader(watched, data.preprocessing, device, group) if watched else None, watched,
-        criterion, Arithmetic(**chosen), pace, memory,
+        criterion, arithmetic, pace, memory,
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
         np.union1d(trained_on, start.trained_on) if start else trained_on,
         notes,
     )  # fmt: skip
+
+
+def _arithmetic(
+    model: ImageClassifier,
+    settings: Settings,
+    recipe: Recipe,
+    criterion: Criterion,
+    train: TrainingLoader,
+    progress: Progress,
+) -> Arithmetic:
+    """Return how to train, which the first process chooses for all."""
+
+    def chosen() -> dict[str, Any]:
+        return asdict(
+            choose_arithmetic(
+                model, recipe, criterion, lambda: next(train.shuffled(seed=settings.seed, epoch=0)),
+                images=recipe.epochs * len(train) // train.group.world,
+                seconds=60 * settings.minutes if settings.minutes else None, progress=progress,
+            )
+        )  # fmt: skip
+
+    return Arithmetic(**train.group.agreed(chosen))
 
 
 def judging_loader(reading: Reading, preprocessing: Preprocessing, device: torch.device, group: Group) -> Loader:

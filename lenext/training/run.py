@@ -21,7 +21,8 @@ from lenext.data.source import Source
 from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
 from lenext.growing import How
-from lenext.processes import Group, joined_group, launched, restarted
+from lenext.launch import launched, restarted
+from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
 from lenext.training.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint
 from lenext.training.keeping import Keeping
@@ -86,26 +87,16 @@ def train(
         LenextError: a write failed, or the loss is no longer finite.
     """
     started = time.perf_counter()
-    shortcuts = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
-    shortcuts = {key: value for key, value in shortcuts.items() if value is not None}
-    for key in shortcuts.keys() & (overrides or {}).keys():
-        raise UserError(f"{key} is given twice, as {shortcuts[key]} and as {(overrides or {})[key]}; give it once")
     settings = Settings(
         data=str(data), model=model, recipe=recipe, fit=fit, channels=channels, seed=seed, options=dict(options or {}),
-        overrides={**shortcuts, **(overrides or {})},
+        overrides=_merged(overrides or {}, epochs=epochs, batch_size=batch_size, lr=lr),
         size=as_size(size) if size is not None else None, weights=str(weights) if weights is not None else None,
         grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
         checkpoint=checkpoint, sync_norm=sync_norm,
     )  # fmt: skip
     source = open_source(data)
     with joined_group() as group:
-        launch = launched()
-        again = group.agreed(lambda: _made_before(launch, settings, out))
-        if again is not None:
-            return _resume(Path(again), group, progress, started)
-        first = first_record(settings, launch)
-        with _held(group, lambda: (RunFolder.create(out, model, settings.data, first), {})) as (folder, _):
-            return _execute(_Plan(settings, source, first), group, folder, progress, started)
+        return _begin(settings, source, out, group, progress, started)
 
 
 def resume(run: str | Path, *, progress: Progress = SILENT) -> TrainResult:
@@ -125,6 +116,14 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> TrainResult:
         return _resume(Path(run), group, progress, started)
 
 
+def _merged(overrides: Mapping[str, Any], **shortcuts: float | None) -> dict[str, Any]:
+    """Return the values of the recipe that are given as arguments of their own, and the others."""
+    given = {key: value for key, value in shortcuts.items() if value is not None}
+    for key in given.keys() & overrides.keys():
+        raise UserError(f"{key} is given twice, as {given[key]} and as {overrides[key]}; give it once")
+    return {**given, **overrides}
+
+
 @dataclass(frozen=True)
 class _Plan:
     """What a run is to do: its settings, what its record says so far, and where it goes on from."""
@@ -138,6 +137,18 @@ class _Plan:
     def spent(self) -> float:
         """Seconds that other processes took to come to the checkpoint."""
         return float(self.checkpoint.state["seconds"]) if self.checkpoint else 0.0
+
+
+def _begin(
+    settings: Settings, source: Source, out: str | Path | None, group: Group, progress: Progress, started: float
+) -> TrainResult:
+    launch = launched()
+    again = group.agreed(lambda: _made_before(launch, settings, out))
+    if again is not None:
+        return _resume(Path(again), group, progress, started)
+    first = first_record(settings, launch)
+    with _held(group, lambda: (RunFolder.create(out, settings.model, settings.data, first), {})) as (folder, _):
+        return _execute(_Plan(settings, source, first), group, folder, progress, started)
 
 
 def _made_before(launch: dict[str, str] | None, settings: Settings, out: str | Path | None) -> str | None:

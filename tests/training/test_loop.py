@@ -82,7 +82,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_rate(data: TrainingData) 
             return self.forward(x) * (float("nan") if self.steps == 4 else 1), []
 
     model = Explodes()
-    with pytest.raises(LenextError, match=r"the loss is nan at step 4, learning rate 0\.00\d+; try --lr 0\.0003"):
+    with pytest.raises(
+        LenextError, match=r"the loss is nan at step 4, learning rate 0\.00\d+; no checkpoint .*; try --lr 0\.0003"
+    ):
         list(run(model, data))
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
