@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from launcher import Launcher
 
 import lenext
 from lenext import device
@@ -84,3 +85,11 @@ def process() -> Callable[..., Answer]:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """Return what starts commands in processes of their own, quickly."""
+    started = Launcher(tmp_path_factory.mktemp("launched"))
+    yield started
+    started.close()
