@@ -19,7 +19,7 @@ from lenext.training.pulse import read_pulse
 
 KILLS = 5
 WAYS = ["memory", "cache", "workers"]
-INTERVAL = 0.002  # minutes
+INTERVAL = 0.0002  # minutes
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def words(photos: Path, way: str, out: Path) -> list[object]:
     """Return a command with mixing, averaging and dropout, of many short steps."""
     values = ["mixup=0.2", "ema=0.9", "crop=pad", "padding=2", "precision=float32", "compile=no"]
     return [
-        "train", photos, "--model", "lenet5", "--epochs", 20, "--batch-size", 8, "--loading", way, "--workers", 1,
+        "train", photos, "--model", "lenet5", "--epochs", 15, "--batch-size", 2, "--loading", way, "--workers", 1,
         "--threads", 1, "--checkpoint", INTERVAL, "--out", out,
         *[word for value in values for word in ("--set", value)],
     ]  # fmt: skip
@@ -53,14 +53,17 @@ def killed_again_and_again(
     environment = {"LENEXT_CACHE": cache}
     began = time.perf_counter()
     whole = launcher.start(*words(photos, way, folder / "whole"), **environment)
+    while read_pulse(folder / "whole") is None and time.perf_counter() < began + 60:
+        time.sleep(0.005)
+    steps_begin = time.perf_counter() - began
     assert whole.wait() == 0, whole.err.read_text()
-    took = time.perf_counter() - began
+    steps_take = time.perf_counter() - began - steps_begin
 
-    run, lost = folder / "run", 0
+    run, lost, executed = folder / "run", 0, 0
     command = words(photos, way, run)
     for _ in range(kills):
         started = launcher.start(*command, **environment)
-        time.sleep(rng.uniform(0.02, 0.5) * took)
+        time.sleep(max(0.0, steps_begin + rng.uniform(-0.2, 1.3) * steps_take / kills))
         started.kill()
         assert started.wait() in (0, -signal.SIGKILL), started.err.read_text()
         if (run / "run.json").exists():
@@ -69,7 +72,8 @@ def killed_again_and_again(
                 break
         pulse, (checkpoint, wrong) = read_pulse(run), last_checkpoint(run)
         assert wrong == []
-        lost += (pulse.step if pulse else 0) - (checkpoint.step if checkpoint else 0)
+        if pulse and pulse.executed > executed:  # else it was killed before its first step
+            lost, executed = lost + pulse.step - (checkpoint.step if checkpoint else 0), pulse.executed
     else:
         started = launcher.start(*command, **environment)
         assert started.wait() == 0, started.err.read_text()
