@@ -106,19 +106,21 @@ class TrainingLoader:
                 np.array([len(part) for part in np.array_split(each, self.steps)]) for each in group.parts(len(self))
             ]
             of = np.sum(sizes, axis=0)[skip:].tolist()
+            leads: list[int | None] = [None] * len(of)
             found = self._decoding.streamed(seed, epoch, sizes[group.rank].tolist(), skip, (group.rank, group.world))
         else:
             order = epoch_order(self.labels, self.sampling, seed=seed, epoch=epoch)
             batches_of_all = np.array_split(order, self.steps)[skip:]
-            of = [len(batch) for batch in batches_of_all]
+            of, leads = [len(batch) for batch in batches_of_all], [int(batch[0]) for batch in batches_of_all]
             found = self._cut(seed, epoch, [own_part(batch, group.rank, group.world) for batch in batches_of_all])
         # What is cut and decoded ahead leaves the rest to the threads of torch, which are of no use to two at once.
-        batches = self._made(seed, epoch, found if self._ready else one_ahead(found))
+        batches = self._made(seed, epoch, found if self._ready else one_ahead(found), leads)
         for count in of:
             began = time.perf_counter()
             batch = next(batches)
             self.waited += time.perf_counter() - began
             yield replace(batch, of=count)
+        next(batches, None)  # lets the others come to their end, too
 
     def views(self, parts: list[NDArray[np.int64]], *, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield the images of each part as uint8 (N, H, W, C), and each one's own share (N,) where they are mixed.
@@ -128,9 +130,9 @@ class TrainingLoader:
         for indices, views in self._cut(seed, epoch, parts):
             yield self._augmented(views, seed, epoch, indices)
 
-    def _made(self, seed: int, epoch: int, found: Iterator[Views]) -> Iterator[Batch]:
-        for indices, views in found:
-            pixels, shares = self._augmented(views, seed, epoch, indices)
+    def _made(self, seed: int, epoch: int, found: Iterator[Views], leads: list[int | None]) -> Iterator[Batch]:
+        for (indices, views), lead in zip(found, leads, strict=True):
+            pixels, shares = self._augmented(views, seed, epoch, indices, lead)
             labels = torch.from_numpy(self.labels[indices % len(self)]).to(self.device, non_blocking=True)
             # Two threads of which one waits for a core that a decoding process has are slower than one.
             with one_thread() if self._decoding is not None else nullcontext():
@@ -138,12 +140,12 @@ class TrainingLoader:
             yield Batch(images, labels, shares)
 
     def _augmented(
-        self, views: Tensor, seed: int, epoch: int, indices: NDArray[np.int64]
+        self, views: Tensor, seed: int, epoch: int, indices: NDArray[np.int64], lead: int | None = None
     ) -> tuple[Tensor, Tensor | None]:
         pixels = views.to(self.device, non_blocking=True)
         if self._decoding is None:  # whose processes change what they decode
             pixels = self.augmenter.change(pixels, seed, epoch, indices)
-        return self.augmenter.mix(pixels, seed, epoch, indices)
+        return self.augmenter.mix(pixels, seed, epoch, indices, lead)
 
     def _cut(self, seed: int, epoch: int, parts: list[NDArray[np.int64]]) -> Iterator[Views]:
         """Yield each part and its views, uint8 (N, H, W, C) on the CPU."""

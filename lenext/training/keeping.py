@@ -164,10 +164,12 @@ def restore(checkpoint: Checkpoint, work: Work, pace: Pace, rank: int = 0) -> Pl
             setattr(pace, name, value)
         said = checkpoint.state["place"]
         place = Place(**{**said, "best": math.inf if said["best"] is None else said["best"]})
-        torch.set_rng_state(checkpoint.tensors["random.cpu"][rank])
+        torch.set_rng_state(checkpoint.tensors["random.cpu"][rank].clone())
         device = next(work.model.parameters()).device
         if device.type != "cpu":
-            torch.get_device_module(device).set_rng_state(checkpoint.tensors[f"random.{device.type}"][rank], device)
+            torch.get_device_module(device).set_rng_state(
+                checkpoint.tensors[f"random.{device.type}"][rank].clone(), device
+            )
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"the checkpoint of step {checkpoint.step} does not fit: {one_line(error)}") from error
     return place

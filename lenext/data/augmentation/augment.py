@@ -56,13 +56,19 @@ class Augmenter:
             pixels = erase(pixels, draws, plan.erasing, _noise(pixels, seed, epoch))
         return pixels
 
-    def mix(self, pixels: Tensor, seed: int, epoch: int, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
-        """Return each image mixed with the one at the same place from the end, and its own share (N,)."""
+    def mix(
+        self, pixels: Tensor, seed: int, epoch: int, indices: NDArray[np.int64], lead: int | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return each image mixed with the one at the same place from the end, and its own share (N,).
+
+        Of two ways to mix, the number `lead` draws one for the batch: that of its first image.
+        """
         plan = self.augmentation
         if not plan.mixes:
             return pixels, None
         draws = torch.from_numpy(uniforms(seed, epoch, indices, Purpose.MIXING, 4))
-        if plan.cutmix and (not plan.mixup or draws[0, 3] < 0.5):
+        first = np.array([indices[0] if lead is None else lead])
+        if plan.cutmix and (not plan.mixup or uniforms(seed, epoch, first, Purpose.MIXING, 4)[0, 3] < 0.5):
             shares = beta_weights(draws[:, 0], plan.cutmix)
             pixels, shares = cutmix(pixels, shares, draws[:, 1:3])
         else:
