@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 
 from lenext.errors import LenextError, UserError, one_line
 
+GATHERING = timedelta(minutes=30)  # for all processes to have started
 LONGEST_WAIT = timedelta(hours=12)  # for the slowest process to have read its images
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "Socket", "Timed out waiting")
 
@@ -164,6 +168,38 @@ class _Forward(nn.Module):
         return self._forward(*arguments)
 
 
+def _untouched(store: Store, rank: int, world: int) -> Store:
+    """Return a part of the store that no process of an earlier start has written to.
+
+    Where torchrun starts processes again the store stays, with the addresses of those that are gone. So each process
+    asks the first, in a word of its own, which part is theirs.
+
+    Raises:
+        LenextError: some process did not come.
+    """
+    word = secrets.token_hex(8)
+    if rank:
+        store.set(f"lenext/asks/{rank}", word)
+        store.wait([f"lenext/answer/{word}"], GATHERING)
+        part = store.get(f"lenext/answer/{word}").decode()
+        store.set(f"lenext/{part}/here/{rank}", "")
+        return PrefixStore(f"lenext/{part}", store)
+    missing, answered, end = set(range(1, world)), set[str](), time.monotonic() + GATHERING.total_seconds()
+    while missing:
+        for other in sorted(missing):
+            if store.check([f"lenext/{word}/here/{other}"]):
+                missing.remove(other)
+            elif store.check([f"lenext/asks/{other}"]):
+                asked = store.get(f"lenext/asks/{other}").decode()
+                if asked not in answered:
+                    store.set(f"lenext/answer/{asked}", word)
+                    answered.add(asked)
+        if time.monotonic() > end:
+            raise LenextError(f"of {world} processes, {len(missing)} did not come; look what they say")
+        time.sleep(0.01)
+    return PrefixStore(f"lenext/{word}", store)
+
+
 @contextlib.contextmanager
 def joined_group() -> Iterator[Group]:
     """Yield the group that torchrun, or the program, has put this process into; it is left at the end.
@@ -179,7 +215,9 @@ def joined_group() -> Iterator[Group]:
     if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
-            distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+            store, rank, world = next(distributed.rendezvous("env://", timeout=LONGEST_WAIT))  # type: ignore[attr-defined]
+            store = _untouched(store, rank, world)
+            distributed.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=LONGEST_WAIT)
         except (RuntimeError, ValueError) as error:
             raise LenextError(f"the other processes cannot be reached: {one_line(error)}") from error
         began = True
