@@ -23,6 +23,7 @@ from lenext.data.reading import Loading, available_cores
 from lenext.data.source import Source
 from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
+from lenext.evaluation.answers import write_answers
 from lenext.evaluation.judge import Judgement, judge
 from lenext.evaluation.report import write_report
 from lenext.growing import How
@@ -283,6 +284,8 @@ class _Run:
         result = self._result(self.judgement) if self.judgement else None
         record = {**self.record, "state": state, "result": asdict(result) if result else None}
         if self.judgement:
+            class_names = record["data"]["class_names"]
+            write_answers(self.folder.answers, self.judgement, self.ready.data.held_out, class_names)
             write_report(self.folder.report, record, self.history, self.judgement, self.ready.data.held_out)
         self.folder.write_record(record)
         return result

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder, parse_stamped, stamped, to_json, write_text
+from lenext.training.run_files import ANSWERS, CLAIMED, LOCK, METRICS, RECORD, REPORT
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
-RECORD, METRICS, LOCK = "run.json", "metrics.jsonl", ".lock"
-CLAIMED = "reading"  # the state of a run that has a folder but has not begun
+GRACE = 0.5  # seconds that a lock is waited for: who asks whether a run is alive has it for an instant
 
 
 class RunFolder:
@@ -33,7 +33,7 @@ class RunFolder:
         try:
             with (self.path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
                 file.write(to_json(stamped({"state": CLAIMED})))
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=GRACE)
         except (FileExistsError, filelock.Timeout):
             raise UserError(f"{self.path} already holds a run; give another --out") from None
         except OSError as error:
@@ -58,7 +58,7 @@ class RunFolder:
             raise UserError(f"{path} had not begun to train when it stopped; train anew, with another --out")
         folder = cls(path, made=False, begun=True)
         try:
-            folder._lock.acquire(timeout=0)
+            folder._lock.acquire(timeout=GRACE)
         except filelock.Timeout:
             raise UserError(f"another process is at work on {path}; wait for it, or end it") from None
         except OSError as error:
@@ -97,7 +97,12 @@ class RunFolder:
     @property
     def report(self) -> Path:
         """The page that shows the run."""
-        return self.path / "report.html"
+        return self.path / REPORT
+
+    @property
+    def answers(self) -> Path:
+        """The file that holds what the weights answered to each image held out."""
+        return self.path / ANSWERS
 
     def close(self) -> None:
         """Give the folder back, and remove it if this run made it, where no record was written."""
