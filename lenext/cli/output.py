@@ -53,7 +53,7 @@ def plain_table(*columns: str | Text, right: Iterable[str] = ()) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(column, justify="right" if str(column) in right else "left", overflow="fold")
     return table
 
 

@@ -25,7 +25,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_run_folder_holds_what_it_should(digits_run: Path, digits_result: TrainResult) -> None:
     assert {path.name for path in digits_run.iterdir()} == {
-        "run.json", "metrics.jsonl", "model.safetensors", "report.html",
+        "run.json", "metrics.jsonl", "model.safetensors", "report.html", "answers.parquet",
     }  # fmt: skip
     record = json.loads((digits_run / "run.json").read_text())
     assert (record["format"], record["state"]) == (1, "finished")
