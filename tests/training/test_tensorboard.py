@@ -24,7 +24,9 @@ def read_back(run: Path) -> dict[str, list[tuple[int, float]]]:
 
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()
-    return {tag: [(each.step, round(each.value, 4)) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return {
+        tag: [(each.step, round(each.value, 4)) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]
+    }
 
 
 def test_each_figure_is_there_by_its_step(tmp_path: Path) -> None:
@@ -65,5 +67,5 @@ def test_without_tensorboard_nothing_is_written(tmp_path: Path, monkeypatch: pyt
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").write_text("a file")
-    with pytest.raises(LenextError, match="cannot write .*tensorboard"):
+    with pytest.raises(LenextError, match=r"cannot write .*tensorboard"):
         Board(tmp_path).epoch(row(1, 2.0))
