@@ -89,8 +89,8 @@ def rm(
     from lenext.errors import UserError
     from lenext.runs.removing import plan_removal, remove
 
-    chosen = {path.resolve(): path for path in reversed(folders)}
-    removals = [plan_removal(path) for path in folders if path in chosen.values()]
+    planned = [plan_removal(path) for path in folders]
+    removals = list({Path(each.run.run).resolve(): each for each in planned}.values())
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("lenext runs rm asks before it removes, and there is no terminal to ask on; give --yes")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lenext.runs.watching import Sight
 
 LAST = 10  # epochs that are shown
-PER_SECOND = 4  # how often the picture is drawn at most
+BAR = 60  # characters
 
 
 def watch(
@@ -49,7 +49,8 @@ def _on_terminal(sights: Any) -> Sight:
 
     with Live(console=Console(), auto_refresh=False, transient=True) as live:
         for sight in sights:
-            live.update(_picture(sight), refresh=True)
+            if sight.run.under_way:
+                live.update(_picture(sight), refresh=True)
     last: Sight = sight
     return last
 
@@ -72,13 +73,16 @@ def _picture(sight: Sight) -> Group:
     """Return what the terminal shows: how the run stands, a bar, and the last epochs."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
     run = sight.run
     parts: list[Any] = [Text(printable(f"{run.run}  {run.model or ''} on {run.data or '...'}"), style="bold")]
     parts.append(Text(printable(_standing(run))))
     if run.step and run.steps:
-        parts.append(ProgressBar(total=run.steps, completed=run.step, width=60))
+        line = Table.grid()
+        line.add_row(ProgressBar(total=run.steps, completed=run.step, width=BAR))
+        parts.append(line)
     if run.step:
         parts.append(Text(_speed(run)))
     if sight.rows:
@@ -137,7 +141,7 @@ def _ending(run: Run) -> list[str]:
         images = f" on {run.images:,} images" if run.images else ""
         seconds = f"; {run.train_seconds:,.1f} s" if run.train_seconds is not None else ""
         lines.append(f"{run.model}: top-1 {run.top1:.2f} %{images}, loss {_figure(run.loss, '.4f')}{seconds}")
-    if run.state == "interrupted":
+    if run.state in ("interrupted", "failed") and run.model:
         lines.append(f"to go on: lenext train --resume {run.run}")
     return lines
 

@@ -148,6 +148,7 @@ def _so_far(record: dict[str, Any], history: Sequence[dict[str, Any]], judgement
         "train_seconds": seconds,
         "images_per_second": images * len(history) / seconds if seconds else 0.0,
         "split": record["data"]["held_out_split"],
+        "selected_by": "early stopping" if record["recipe"]["early_stopping"] else "last epoch",
     }
 
 
