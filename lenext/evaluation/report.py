@@ -56,6 +56,7 @@ class Drawn:
     curves: str = ""
     judgement: Judgement | None = None
     answers: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def write_report(
@@ -92,11 +93,12 @@ def write_live_page(
         drawn.curves, drawn.epochs = draw_curves(history, record["data"]["held_out_split"]), len(history)
     if judgement is not None and drawn.judgement is not judgement:
         drawn.answers, drawn.judgement = _answers(judgement, held_out, record["data"]["class_names"]), judgement
+        drawn.figures = judgement.figures() if record["result"] is None else {}
     running = record["state"] == "running"
     html = _template().render(
         record=record,
         name=Path(record["data"]["location"]).resolve().name,
-        result=record["result"] or (_so_far(record, history, judgement) if judgement else None),
+        result=record["result"] or (_so_far(record, history, drawn.figures) if judgement else None),
         running=running,
         reload=RELOAD,
         progress=_progress(pulse) if running and pulse and pulse.step else None,
@@ -137,12 +139,12 @@ def _answers(judgement: Judgement, held_out: Reading, class_names: list[str]) ->
     }
 
 
-def _so_far(record: dict[str, Any], history: Sequence[dict[str, Any]], judgement: Judgement) -> dict[str, Any]:
+def _so_far(record: dict[str, Any], history: Sequence[dict[str, Any]], figures: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of a run that has no result yet, by the names that a result has."""
     seconds = sum(row["train_seconds"] for row in history)
     images = record["data"]["train_images"]
     return {
-        **judgement.figures(),
+        **figures,
         "epochs": len(history),
         "train_images": images,
         "train_seconds": seconds,
