@@ -32,3 +32,17 @@ class Silent:
 
 
 SILENT = Silent()
+
+
+def duration(seconds: float) -> str:
+    """Return a time as it is read: 1.2 s, 12 s, 3 min 20 s, 1 h 05 min, 2 d 4 h."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +51,25 @@ def digits_result(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
 def digits_run(digits_result: TrainResult) -> Path:
     """The run folder of `digits_result`; no test writes to it."""
     return Path(digits_result.run)
+
+
+@pytest.fixture(scope="session")
+def other_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits again, one epoch and another seed: worse than `digits_run`, judged on the same images."""
+    return Path(lenext.train("digits", "lenet5", epochs=1, seed=2, out=tmp_path_factory.mktemp("runs") / "other").run)
+
+
+@pytest.fixture
+def copied_run(digits_run: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that copies the trained run to a name below `tmp_path`, its record changed."""
+
+    def run(name: str = "run", **changes: Any) -> Path:
+        path = Path(shutil.copytree(digits_run, tmp_path / name))
+        record = json.loads((path / "run.json").read_text())
+        (path / "run.json").write_text(json.dumps({**record, **changes}))
+        return path
+
+    return run
 
 
 @pytest.fixture(scope="module")

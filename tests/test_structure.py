@@ -24,6 +24,7 @@ LAYERS = [
     {"cost", "classifier", "conversion", "growing"},
     {"evaluation"},
     {"training"},
+    {"runs"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

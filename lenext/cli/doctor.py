@@ -15,6 +15,7 @@ MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where a package is imp
 EXTRAS = {
     "hub": ("datasets", "datasets of the Hugging Face Hub by name"),
     "shards": ("webdataset", "WebDataset shards"),
+    "tensorboard": ("tensorboard", "figures of runs for TensorBoard"),
 }
 
 

@@ -24,6 +24,7 @@ from lenext.cli.models import models
 from lenext.cli.output import say
 from lenext.cli.predict import predict
 from lenext.cli.recipes import recipes
+from lenext.cli.runs import runs
 from lenext.cli.train import train
 from lenext.cli.weights import weights
 from lenext.errors import LenextError, Terminated, one_line
@@ -33,6 +34,7 @@ INTERRUPTED, TERMINATED = 130, 143
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (models, describe, compare, weights, recipes, augment, train, evaluate, predict, convert, doctor):
     app.command()(command)
+app.add_typer(runs, name="runs")
 
 
 def _print_version(wanted: bool) -> None:

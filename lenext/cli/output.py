@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 T = TypeVar("T")
 STARTED = time.perf_counter()
@@ -46,13 +47,13 @@ def room() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
 
 
-def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
+def plain_table(*columns: str | Text, right: Iterable[str] = ()) -> Table:
     """Return an empty table without lines; the columns named in `right` are set flush right."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(column, justify="right" if str(column) in right else "left", overflow="fold")
     return table
 
 
@@ -69,6 +70,13 @@ def mebibytes(count: int) -> str:
 def printable(text: str) -> str:
     """Return the text with what is no visible character written out, so that no file name can steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cell(text: str | None) -> Text:
+    """Return the text for a cell of a table as it is, square brackets included; None is empty."""
+    from rich.text import Text
+
+    return Text(printable(text or ""))
 
 
 def say(text: str) -> None:

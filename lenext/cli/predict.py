@@ -9,11 +9,11 @@ import typer
 from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption
 from lenext.cli.output import (
     TerminalProgress,
+    cell,
     interrupts_held,
     plain_table,
     print_json,
     print_table,
-    printable,
     refuse_hostile,
     say,
 )
@@ -63,9 +63,9 @@ def predict(
 
 
 def _print_one(entry: dict[str, Any]) -> None:
-    table = plain_table("", _text(entry["image"]), right=("",))
+    table = plain_table("", cell(entry["image"]), right=("",))
     for each in entry["predictions"]:
-        table.add_row(f"{100 * each['probability']:.1f} %", _text(each["label"]))
+        table.add_row(f"{100 * each['probability']:.1f} %", cell(each["label"]))
     print_table(table)
 
 
@@ -74,15 +74,8 @@ def _print(entries: list[dict[str, Any]]) -> None:
     table = plain_table("image", *(f"{rank}." for rank in range(1, most + 1)))
     for entry in entries:
         if "error" in entry:
-            table.add_row(_text(entry["image"]), _text(f"cannot be read: {entry['error']}"))
+            table.add_row(cell(entry["image"]), cell(f"cannot be read: {entry['error']}"))
         else:
             row = (f"{p['label']}  {100 * p['probability']:.1f} %" for p in entry["predictions"])
-            table.add_row(_text(entry["image"]), *map(_text, row))
+            table.add_row(cell(entry["image"]), *map(cell, row))
     print_table(table)
-
-
-def _text(value: str) -> Any:
-    """Return the value as it is, square brackets included."""
-    from rich.text import Text
-
-    return Text(printable(value))

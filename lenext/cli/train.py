@@ -34,6 +34,7 @@ from lenext.cli.output import (
     refuse_hostile,
     say,
 )
+from lenext.errors import UserError
 
 if TYPE_CHECKING:
     from lenext.training.run import TrainResult
@@ -81,7 +82,9 @@ def train(
         _tell(_resumed(context, resume), json)
         return
     if data is None or model is None:
-        raise typer.BadParameter(f"{'--model' if data else 'DATA'} is missing; give it, or --resume RUN")
+        raise UserError(
+            f"{'--model' if data else 'DATA'} is missing; give it, or the run that is to go on: --resume RUN"
+        )
     refuse_hostile(weights)
     with interrupts_held():
         from lenext.device import keep_memory

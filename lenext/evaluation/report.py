@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,12 +19,44 @@ from lenext.evaluation.curves import draw_curves
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.metrics import class_figures, confused_pairs, confusion, worst_mistakes
 from lenext.files import write_text
+from lenext.progress import duration
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MATRIX_UP_TO = 25  # classes; beyond, the most confused pairs say more than a matrix
 MISTAKES = 24
 PAIRS = 15
 LISTED = 200  # rows of a table that would otherwise have no end
 THUMBNAIL = 112
+RELOAD = 5  # seconds after which the page of a run that is under way loads itself anew
+
+
+class Pulse(Protocol):
+    """How far a training is: the last step, the epoch under way, and the seconds `left`, below 0 where that is open.
+
+    `steps` and `epochs` are those planned, or 0 where that is open.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float
+    lr: float
+    images_per_second: float
+    left: float
+
+
+@dataclass
+class Drawn:
+    """What a page that is written over and over keeps from one time to the next: all that takes long to draw."""
+
+    epochs: int = 0
+    curves: str = ""
+    judgement: Judgement | None = None
+    answers: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def write_report(
@@ -32,11 +67,54 @@ def write_report(
     Raises:
         LenextError: the write failed.
     """
+    write_live_page(path, record, history, judgement, held_out, None)
+
+
+def write_live_page(
+    path: Path,
+    record: dict[str, Any],
+    history: Sequence[dict[str, Any]],
+    judgement: Judgement | None,
+    held_out: Reading,
+    pulse: Pulse | None,
+    drawn: Drawn | None = None,
+) -> None:
+    """Write the page of a run that may be under way: how far it is, and what is known so far.
+
+    While the state is `running`, the page loads itself anew every few seconds. `judgement` is that of the weights kept,
+    or None before the first. Who writes the page over and over gives the same `drawn` each time, so that curves are
+    drawn only after an epoch, and pictures and tables only after a judgement.
+
+    Raises:
+        LenextError: the write failed.
+    """
+    drawn = drawn or Drawn()
+    if history and drawn.epochs != len(history):
+        drawn.curves, drawn.epochs = draw_curves(history, record["data"]["held_out_split"]), len(history)
+    if judgement is not None and drawn.judgement is not judgement:
+        drawn.answers, drawn.judgement = _answers(judgement, held_out, record["data"]["class_names"]), judgement
+        drawn.figures = judgement.figures() if record["result"] is None else {}
+    running = record["state"] == "running"
+    html = _template().render(
+        record=record,
+        name=Path(record["data"]["location"]).resolve().name,
+        result=record["result"] or (_so_far(record, history, drawn.figures) if judgement else None),
+        running=running,
+        reload=RELOAD,
+        progress=_progress(pulse) if running and pulse and pulse.step else None,
+        now=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        curves=drawn.curves,
+        skipped=record["skipped_files"][:LISTED],
+        skipped_left_out=max(0, len(record["skipped_files"]) - LISTED),
+        **(drawn.answers if judgement else {}),
+    )
+    write_text(path, html)
+
+
+@cache
+def _template() -> Template:
     import jinja2
 
-    class_names: list[str] = record["data"]["class_names"]
-    table = confusion(judgement)
-    classes = sorted(class_figures(table, class_names), key=lambda row: 101 if row.recall is None else row.recall)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lenext.evaluation", "."),
         autoescape=True,
@@ -44,21 +122,49 @@ def write_report(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    html = environment.get_template("report.html.jinja").render(
-        record=record,
-        name=Path(record["data"]["location"]).resolve().name,
-        result=record["result"],
-        right=int(np.trace(table)),
-        curves=draw_curves(history, record["data"]["held_out_split"]),
-        matrix=_shaded(table, class_names) if len(class_names) <= MATRIX_UP_TO else None,
-        pairs=confused_pairs(table, class_names, PAIRS),
-        classes=classes[:LISTED],
-        classes_left_out=max(0, len(classes) - LISTED),
-        mistakes=_mistakes(judgement, held_out, class_names),
-        skipped=record["skipped_files"][:LISTED],
-        skipped_left_out=max(0, len(record["skipped_files"]) - LISTED),
-    )
-    write_text(path, html)
+    return environment.get_template("report.html.jinja")
+
+
+def _answers(judgement: Judgement, held_out: Reading, class_names: list[str]) -> dict[str, Any]:
+    """Return what the page shows of the answers: matrix, pairs, classes, mistakes."""
+    table = confusion(judgement)
+    classes = sorted(class_figures(table, class_names), key=lambda row: 101 if row.recall is None else row.recall)
+    return {
+        "right": int(np.trace(table)),
+        "matrix": _shaded(table, class_names) if len(class_names) <= MATRIX_UP_TO else None,
+        "pairs": confused_pairs(table, class_names, PAIRS),
+        "classes": classes[:LISTED],
+        "classes_left_out": max(0, len(classes) - LISTED),
+        "mistakes": _mistakes(judgement, held_out, class_names),
+    }
+
+
+def _so_far(record: dict[str, Any], history: Sequence[dict[str, Any]], figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a run that has no result yet, by the names that a result has."""
+    seconds = sum(row["train_seconds"] for row in history)
+    images = record["data"]["train_images"]
+    return {
+        **figures,
+        "epochs": len(history),
+        "train_images": images,
+        "train_seconds": seconds,
+        "images_per_second": images * len(history) / seconds if seconds else 0.0,
+        "split": record["data"]["held_out_split"],
+        "selected_by": "early stopping" if record["recipe"]["early_stopping"] else "last epoch",
+    }
+
+
+def _progress(pulse: Pulse) -> dict[str, Any]:
+    """Return how far the training is, as the page tells it."""
+    return {
+        "epoch": f"{pulse.epoch} of {pulse.epochs}" if pulse.epochs else pulse.epoch,
+        "step": f"{pulse.step:,} of {pulse.steps:,}" if pulse.steps else f"{pulse.step:,}",
+        "percent": 100 * min(1.0, pulse.step / pulse.steps) if pulse.steps else None,
+        "left": duration(pulse.left) if pulse.left >= 0 else None,
+        "loss": pulse.loss,
+        "lr": pulse.lr,
+        "images_per_second": pulse.images_per_second,
+    }
 
 
 def _shaded(table: Any, class_names: list[str]) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
 from lenext.files import parse_stamped, stamped, to_json, write_atomically
+from lenext.training.run_files import CHECKPOINTS
 
-FOLDER = "checkpoints"  # in the run folder
 NAME = re.compile(r"step-(\d{9,})\.safetensors")
 KEPT = 2  # the last good ones
 STATE, DIGEST = "lenext", "digest"  # the entries of the metadata
@@ -57,7 +57,7 @@ def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
 
 def checkpoint_path(run: Path, step: int) -> Path:
     """Return the file of the checkpoint after so many steps."""
-    return run / FOLDER / f"step-{step:09d}.safetensors"
+    return run / CHECKPOINTS / f"step-{step:09d}.safetensors"
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -93,7 +93,7 @@ def last_checkpoint(run: Path) -> tuple[Checkpoint | None, list[str]]:
 
 def checkpoint_files(run: Path) -> list[Path]:
     """Return the files of a run's checkpoints, the earliest first."""
-    found = ((NAME.fullmatch(path.name), path) for path in (run / FOLDER).glob("step-*.safetensors"))
+    found = ((NAME.fullmatch(path.name), path) for path in (run / CHECKPOINTS).glob("step-*.safetensors"))
     return [path for _, path in sorted((int(named[1]), path) for named, path in found if named)]
 
 

@@ -10,8 +10,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from lenext.errors import LenextError
+from lenext.training.run_files import PULSE
 
-NAME = ".pulse"  # in the run folder
 LAYOUT = struct.Struct("<8sqqqqqddddd")
 MAGIC = b"lenext\0\1"
 
@@ -41,7 +41,7 @@ class Pulse:
 def read_pulse(run: Path) -> Pulse | None:
     """Return the pulse of a run, or None before its first step."""
     try:
-        magic, *values = LAYOUT.unpack((run / NAME).read_bytes())
+        magic, *values = LAYOUT.unpack((run / PULSE).read_bytes())
     except (OSError, struct.error):
         return None
     return Pulse(*values) if magic == MAGIC and values[-1] else None
@@ -59,11 +59,11 @@ class PulseFile:
     def __init__(self, run: Path) -> None:
         self.pulse = read_pulse(run) or Pulse()
         try:
-            with (run / NAME).open("a+b") as file:
+            with (run / PULSE).open("a+b") as file:
                 file.truncate(LAYOUT.size)
                 self._map = mmap.mmap(file.fileno(), LAYOUT.size)
         except OSError as error:
-            raise LenextError(f"cannot write {run / NAME}: {error.strerror}") from error
+            raise LenextError(f"cannot write {run / PULSE}: {error.strerror}") from error
 
     def beat(self) -> None:
         """Write the pulse as it is now."""

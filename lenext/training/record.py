@@ -24,9 +24,9 @@ from lenext.files import exists
 from lenext.processes import Group
 from lenext.training.arithmetic import Arithmetic
 from lenext.training.preparing import Prepared
+from lenext.training.run_files import IMAGES
 from lenext.training.settings import Settings
 
-IMAGES = "images.csv"  # in the run folder
 HEADER = ("part", "image", "class", "digest")
 
 # What a run decides when it begins, by its place in the record, and how a message calls it.

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
 from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, write_text
+from lenext.training.run_files import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
-RECORD, METRICS, LOCK = "run.json", "metrics.jsonl", ".lock"
-READING = "reading"  # the state of a run that has not begun to train
 PATIENCE = 2.0  # seconds for whoever only looks whether a run is under way
 MOST = 10_000  # runs of one name
 
@@ -36,7 +35,7 @@ class RunFolder:
         try:
             with (self.path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
                 file.write(to_json(stamped({**record, "state": READING, "result": None}), indent=2) + "\n")
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=PATIENCE)
         except (FileExistsError, filelock.Timeout):
             raise UserError(f"{self.path} already holds a run; give another --out") from None
         except OSError as error:
@@ -61,6 +60,10 @@ class RunFolder:
             raise UserError(f"another process is at work on {path}; wait for it, or end it") from None
         except OSError as error:
             raise UserError(f"cannot write to the run folder {path}: {error.strerror}") from error
+        for left in [*path.glob(".*.tmp"), *(path / CHECKPOINTS).glob(".*.tmp")]:
+            if BESIDE.fullmatch(left.name):
+                with contextlib.suppress(OSError):
+                    left.unlink()
         return folder, record
 
     @classmethod
@@ -103,7 +106,12 @@ class RunFolder:
     @property
     def report(self) -> Path:
         """The page that shows the run."""
-        return self.path / "report.html"
+        return self.path / REPORT
+
+    @property
+    def answers(self) -> Path:
+        """The file that holds what the weights answered to each image held out."""
+        return self.path / ANSWERS
 
     def close(self) -> None:
         """Give the folder back, and remove it if this run made it, where no record was written."""

@@ -11,8 +11,9 @@ import numpy as np
 from lenext.creation import create
 from lenext.data.loader import Loader
 from lenext.errors import one_line
+from lenext.evaluation.answers import write_answers
 from lenext.evaluation.judge import Judgement, judge
-from lenext.evaluation.report import write_report
+from lenext.evaluation.report import Drawn, write_live_page, write_report
 from lenext.files import write_text
 from lenext.progress import Progress
 from lenext.training.checkpoint import Checkpoint
@@ -21,13 +22,17 @@ from lenext.training.loop import Epoch
 from lenext.training.pace import Pace
 from lenext.training.preparing import JUDGING_BATCH, Prepared
 from lenext.training.pulse import PulseFile
-from lenext.training.record import IMAGES, images_list, now
+from lenext.training.record import images_list, now
+from lenext.training.run_files import IMAGES
 from lenext.training.run_folder import RunFolder
 from lenext.training.telling import tell_waiting
+from lenext.training.tensorboard import Board
 from lenext.weights.loading import answering
 from lenext.weights.model_file import model_metadata
 
 PARTS = 25  # of an epoch, for the curve of the training loss
+PAGE_EVERY = 20.0  # seconds from one version of the live page to the next, and
+PAGE_SHARE = 0.01  # of the time, at most, that it takes
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class RunWriter:
         self.first_step = self.last_step = 0.0
         self.pulse = PulseFile(folder.path)
         self.keeping: Keeping | None = None
+        self.board, self.drawn, self.page_due = Board(folder.path), Drawn(), 0.0
 
     def begin(self, keeping: Keeping) -> None:
         """Write down what was decided, before the first step."""
@@ -88,6 +94,7 @@ class RunWriter:
             write_text(self.folder.path / IMAGES, images_list(self.ready))
         self.folder.write_metrics(self.history)
         self.folder.write_record({**self.record, "state": "running", "result": self.record.get("result")})
+        self._show()
 
     def beat(self, place: Place, pace: Pace) -> None:
         """Note that a step was made."""
@@ -100,6 +107,19 @@ class RunWriter:
         pulse.images_per_second = rate * self.ready.recipe.batch_size
         pulse.left = (pace.steps - pace.step) / rate if planned else -1.0
         self.pulse.beat()
+        if time.perf_counter() >= self.page_due:
+            self._show()
+
+    def _show(self, state: str = "running") -> None:
+        """Write the report as far as it can be."""
+        began = time.perf_counter()
+        record = {**self.record, "state": state, "result": None}
+        pulse = self.pulse.pulse if self.pulse.pulse.beat else None
+        write_live_page(
+            self.folder.report, record, self.history, self.judgement, self.ready.data.held_out, pulse, self.drawn
+        )
+        ended = time.perf_counter()
+        self.page_due = ended + max(PAGE_EVERY, (ended - began) / PAGE_SHARE)
 
     def keep(self, epoch: Epoch) -> None:
         """Write the weights with their figures, unless earlier ones are better, and a line of metrics."""
@@ -134,6 +154,7 @@ class RunWriter:
             "train_loss_parts": [float(part.mean()) for part in parts],
             "train_seconds": epoch.ended - epoch.began,
             "waited_seconds": epoch.waited,
+            "images_per_second": (epoch.images - self.images) / max(epoch.ended - epoch.began, 1e-9),
             **({"watched_loss": epoch.watched.loss} if epoch.watched else {}),
             **epoch.held_out.figures(),
         }
@@ -143,6 +164,7 @@ class RunWriter:
             self.judgement = epoch.held_out
         self.history.append(row)
         self.folder.append_metrics(row)
+        self.board.epoch(row)
         if self.keeping is not None:
             self.keeping.about = self._about()
 
@@ -167,13 +189,17 @@ class RunWriter:
     def close(self, state: str, error: BaseException | None = None) -> TrainResult | None:
         """Write the report and then the record; return the result, or None where no epoch was kept."""
         self.pulse.close()
+        self.board.close()
         if self.judgement is None and self.history and state == "finished":
             self.judgement = self._judged_again()
         result = self._result(self.judgement) if self.judgement else None
         said = asdict(result) if result else self.record.get("result")
         record = {**self.record, "state": state, "ended": now(), "result": said}
         record |= {"error": one_line(error)} if error is not None else {}
-        if self.judgement:
+        if self.judgement is None:
+            self._show(state)
+        else:
+            write_answers(self.folder.answers, self.judgement, self.ready.data.held_out, record["data"]["class_names"])
             write_report(self.folder.report, record, self.history, self.judgement, self.ready.data.held_out)
         self.folder.write_record(record)
         return result

@@ -147,7 +147,7 @@ def test_doctor(command: Command) -> None:
     assert value["lenext"] == lenext.__version__
     assert value["packages"]["torch"]
     assert all(value["packages"].values())
-    assert value["extras"] == {"hub": True, "shards": True}
+    assert value["extras"] == {"hub": True, "shards": True, "tensorboard": True}
     assert value["cores"] >= 1
     assert all(value["writable"].values())
     assert "extra hub" in command("doctor").out
@@ -171,7 +171,7 @@ def test_file_names_cannot_steer_the_terminal(command: Command, digits_run: Path
     ("words", "message"),
     [
         (["train", "digits", "--model", "lenet"], "no model is called 'lenet'; did you mean lenet5"),
-        (["train", "digits"], "Missing option '--model'"),
+        (["train", "digits"], "--model is missing; give it"),
         (["train", "digits", "--model", "lenet5", "--epochs", "x"], "Invalid value for '--epochs': 'x'"),
         (["train", "digits", "--model", "lenet5", "--fit", "bend"], "'bend' is not one of"),
         (["train", "digits", "--model", "lenet5", "--size", "big"], "'big' is not a side or height x width"),

@@ -72,7 +72,7 @@ def test_a_disk_that_fills_up_is_told_in_one_line(tmp_path: Path, process: Proce
     assert "model.safetensors: File too large" in answer.err.splitlines()[-1]
     assert "Traceback" not in answer.err
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        ".pulse", "images.csv", "metrics.jsonl", "run.json",
+        ".pulse", "images.csv", "metrics.jsonl", "report.html", "run.json",
     ]  # fmt: skip
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
 

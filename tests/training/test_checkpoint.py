@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from lenext.errors import LenextError, UserError
 from lenext.training import checkpoint as checkpoint_module
 from lenext.training.checkpoint import (
-    FOLDER,
     KEPT,
     Checkpoint,
     checkpoint_files,
@@ -23,6 +22,7 @@ from lenext.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from lenext.training.run_files import CHECKPOINTS
 
 TENSORS = {
     "model.weight": torch.arange(12.0).reshape(3, 4).t(),
@@ -113,7 +113,7 @@ def test_a_write_that_fails_at_any_step_leaves_those_of_before(
             broken.setattr(Path, name, fail)
         with pytest.raises(LenextError, match="No space left on device"):
             write_checkpoint(tmp_path, made(3))
-    assert [path.name for path in (tmp_path / FOLDER).iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in (tmp_path / CHECKPOINTS).iterdir() if path.name.startswith(".")] == []
     found, wrong = last_checkpoint(tmp_path)
     assert found is not None
     assert same(found, 2)

@@ -25,7 +25,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_run_folder_holds_what_it_should(digits_run: Path, digits_result: TrainResult) -> None:
     assert {path.name for path in digits_run.iterdir()} == {
-        "run.json", "metrics.jsonl", "images.csv", "model.safetensors", "report.html", "checkpoints", ".pulse",
+        "run.json", "metrics.jsonl", "images.csv", "model.safetensors", "report.html", "answers.parquet",
+        "checkpoints", "tensorboard", ".pulse",
     }  # fmt: skip
     record = json.loads((digits_run / "run.json").read_text())
     assert (record["format"], record["state"]) == (1, "finished")
