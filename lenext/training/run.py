@@ -245,10 +245,13 @@ def _trained(plan: _Plan, group: Group, ready: Prepared, writer: RunWriter | Non
                 ):  # fmt: skip
                     if writer:
                         writer.keep(epoch)
+            keeping.patient = True  # for the little that is left to write
             result = writer.close("finished") if writer else None
         except BaseException as error:
             if writer:
                 with contextlib.suppress(LenextError):  # the error that stopped the run is the one to tell
                     writer.stopped(error, isinstance(error, KeyboardInterrupt | Terminated))
             raise
+        if keeping.stop is not None:
+            raise keeping.stop
     return TrainResult(**group.agreed(lambda: asdict(result) if result else {}))

@@ -33,7 +33,7 @@ def checkpoint_on_signal(keeping: Keeping, progress: Progress) -> Iterator[None]
             raise error
         keeping.stop = error
         with contextlib.suppress(RuntimeError):  # it came while a line was being written
-            progress.note("stopping after this step, with a checkpoint; the same again stops at once")
+            progress.note("stopping as soon as what is under way is written; the same again stops at once")
 
     before = {each: signal.getsignal(each) for each in RAISED}
     asked = {each: handler for each, handler in before.items() if handler is not signal.SIG_IGN}
