@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 
-def launched() -> dict[str, str] | None:
-    """Return what tells this launch by torchrun from others, the same after it restarts its processes, or None."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return None
-    names = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR")
-    agent = {} if os.environ.get("GROUP_WORLD_SIZE", "1") != "1" else {"agent": str(os.getppid())}
-    return {**{name.lower(): os.environ.get(name, "") for name in names}, **agent}
+def launch_name() -> str | None:
+    """Return what torchrun's launch is called (`--rdzv-id`), or None where it has not started this process."""
+    return os.environ.get("TORCHELASTIC_RUN_ID")
+
+
+def launch_began() -> float:
+    """Return when the process that started this one began, in seconds since 1970."""
+    import psutil
+
+    return float(psutil.Process(os.getppid()).create_time())
 
 
 def local_processes() -> int:

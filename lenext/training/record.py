@@ -55,7 +55,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def first_record(settings: Settings, launch: Mapping[str, str] | None) -> dict[str, Any]:
+def first_record(settings: Settings, launch: str | None) -> dict[str, Any]:
     """Return what `run.json` says before the images are read: all that is needed to begin again."""
     return {"started": now(), "folder": str(Path.cwd()), "launch": launch, "settings": settings.to_json()}
 

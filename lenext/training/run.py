@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from lenext.data.reading import Loading
 from lenext.data.source import Source
 from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
+from lenext.files import exists
 from lenext.growing import How
-from lenext.launch import launched, restarted
+from lenext.launch import launch_began, launch_name, restarted
 from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
 from lenext.training.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint
@@ -30,7 +32,7 @@ from lenext.training.loop import fit
 from lenext.training.memory import memory_explained
 from lenext.training.preparing import Prepared, prepare
 from lenext.training.record import first_record, full_record, now, require_same, settings_of
-from lenext.training.run_folder import RunFolder
+from lenext.training.run_folder import RunFolder, read_record, run_folders
 from lenext.training.run_writer import RunWriter, TrainResult
 from lenext.training.settings import MINUTES, Settings
 from lenext.training.signals import checkpoint_on_signal
@@ -142,21 +144,30 @@ class _Plan:
 def _begin(
     settings: Settings, source: Source, out: str | Path | None, group: Group, progress: Progress, started: float
 ) -> TrainResult:
-    launch = launched()
-    again = group.agreed(lambda: _made_before(launch, settings, out))
+    again = group.agreed(lambda: _made_before(settings, out))
     if again is not None:
         return _resume(Path(again), group, progress, started)
-    first = first_record(settings, launch)
+    first = first_record(settings, launch_name())
     with _held(group, lambda: (RunFolder.create(out, settings.model, settings.data, first), {})) as (folder, _):
         return _execute(_Plan(settings, source, first), group, folder, progress, started)
 
 
-def _made_before(launch: dict[str, str] | None, settings: Settings, out: str | Path | None) -> str | None:
+def _made_before(settings: Settings, out: str | Path | None) -> str | None:
     """Return the run folder that this launch had before torchrun started its processes again, or None."""
+    launch = launch_name()
     if launch is None or not restarted():
         return None
-    found = RunFolder.launched(launch, out, settings.model, settings.data)
-    return str(found) if found else None
+    for path in run_folders(out, settings.model, settings.data):
+        if not exists(path):
+            return None
+        with contextlib.suppress(UserError):
+            record = read_record(path)
+            if (
+                record["launch"] == launch
+                and datetime.fromisoformat(record["started"]).timestamp() > launch_began() - 1
+            ):
+                return str(path)
+    return None
 
 
 @contextlib.contextmanager

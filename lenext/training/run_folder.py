@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
-from lenext.files import exists, is_folder, parse_stamped, stamped, to_json, write_text
+from lenext.files import is_folder, parse_stamped, stamped, to_json, write_text
 from lenext.training.run_files import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
@@ -81,22 +81,11 @@ class RunFolder:
                 return cls(path, made=False)._claim(record)
             _make(path, exist_ok=True)
             return cls(path, made=True)._claim(record)
-        for path in _numbered(model, location):
+        for path in run_folders(None, model, location):
             with contextlib.suppress(FileExistsError):
                 _make(path, exist_ok=False)
                 return cls(path, made=True)._claim(record)
         raise UserError(f"runs/ holds too many runs of {model} on {location}; give --out")
-
-    @classmethod
-    def launched(cls, launch: dict[str, str], out: str | Path | None, model: str, location: str) -> Path | None:
-        """Return the folder that an earlier process of this launch has made, or None; see `create`."""
-        for path in [Path(out)] if out is not None else _numbered(model, location):
-            if not exists(path / RECORD):
-                return None
-            with contextlib.suppress(UserError):
-                if read_record(path).get("launch") == launch:
-                    return path
-        return None
 
     @property
     def model_file(self) -> Path:
@@ -173,8 +162,11 @@ def read_record(run: Path) -> dict[str, Any]:
         raise UserError(f"{run} holds no run: its {RECORD} cannot be read: {reason}") from error
 
 
-def _numbered(model: str, location: str) -> Iterator[Path]:
-    """Yield the names of runs that are given none, the first first."""
+def run_folders(out: str | Path | None, model: str, location: str) -> Iterator[Path]:
+    """Yield `out`, or, where it is None, the folders that a run without a name may have, the first first."""
+    if out is not None:
+        yield Path(out)
+        return
     stem = re.sub(r"[^\w.-]+", "-", Path(location.removeprefix("hub:")).resolve().name).strip("-.") or "data"
     base = f"{model}-{stem}"
     yield Path("runs") / base
