@@ -55,7 +55,8 @@ def launch(host: str, out: Path, name: str) -> subprocess.Popen[str]:
     words = [
         sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=2", "--max-restarts=2",
         f"--rdzv-id={name}", "--rdzv-backend=c10d", f"--rdzv-endpoint={address}:29400",
-        f"--local-addr={HOSTS[host]}", "-m", "lenext", "train", "digits", "--model", "lenet5", "--epochs", str(EPOCHS),
+        f"--rdzv-conf=is_host={int(HOSTS[host] == address)}", f"--local-addr={HOSTS[host]}",
+        "-m", "lenext", "train", "digits", "--model", "lenet5", "--epochs", str(EPOCHS),
         "--threads", "1", "--checkpoint", "0.01", "--out", str(out), "--json",
     ]  # fmt: skip
     return subprocess.Popen(
@@ -97,8 +98,8 @@ def trained(out: Path, name: str, *, kill: bool) -> None:
     print(
         f"{name}: {result['state']}, {result['hardware']['processes']} processes, {figures['epochs']} epochs, each in "
         f"the metrics {'once' if rows == list(range(1, EPOCHS + 1)) else rows}; {figures['steps_executed']} steps "
-        f"executed of {result['steps']}; top-1 {figures['top1']:.2f} % on {figures['images']} images, loss {figures['loss']:.6f}; "
-        f"{time.perf_counter() - began:.0f} s"
+        f"executed of {result['steps']}; top-1 {figures['top1']:.2f} % on {figures['images']} images, loss "
+        f"{figures['loss']:.6f}; {time.perf_counter() - began:.0f} s"
     )
 
 

@@ -130,7 +130,13 @@ class Group:
             return forward
         with warnings.catch_warnings():  # what newer versions call this, older ones do not know
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            return nn.parallel.DistributedDataParallel(_Forward(module, forward), broadcast_buffers=False)
+            return nn.parallel.DistributedDataParallel(
+                _Forward(module, forward),
+                broadcast_buffers=False,
+                # Else the order of the gradients, and with it that of their sums, changes after the first step; one
+                # that follows a checkpoint would round otherwise.
+                find_unused_parameters=next(module.parameters()).device.type == "cpu",
+            )
 
     def last_only(self, forward: Callable[..., Any], last: bool) -> contextlib.AbstractContextManager[None]:
         """Let the gradients of what is inside be exchanged only where it is the last part of a step."""
@@ -154,6 +160,7 @@ class Group:
 
 
 ALONE = Group()
+warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified", module="torch")
 
 
 class _Forward(nn.Module):
