@@ -31,13 +31,13 @@ HEADER = ("part", "image", "class", "digest")
 
 # What a run decides when it begins, by its place in the record, and how a message calls it.
 DECIDED = {
-    ("recipe",): "the recipe",
-    ("preprocessing",): "the preprocessing",
     ("data", "class_names"): "the classes",
     ("data", "train_images"): "the number of images to train on",
     ("data", "held_out_images"): "the number of images held out",
     ("data", "loading"): "the way of the images",
     ("data", "digest"): "the images",
+    ("recipe",): "the recipe",
+    ("preprocessing",): "the preprocessing",
     ("steps",): "the number of steps",
     ("hardware", "threads"): "the number of threads",
     ("hardware", "device"): "the device",
@@ -48,6 +48,13 @@ DECIDED = {
     ("versions", "lenext"): "the version of lenext",
 }
 OF_MACHINE = ("precision", "memory_format", "compile", "why")  # of the recipe, which the record's arithmetic says
+OF_AN_END = ("error", "ended")  # what the record of a run that goes on does not say any more
+
+
+def resumed_record(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `run.json` says of a run that goes on."""
+    kept = {key: value for key, value in before.items() if key not in OF_AN_END}
+    return {**kept, "resumed": [*before.get("resumed", []), now()]}
 
 
 def now() -> str:
@@ -135,9 +142,11 @@ def require_same(before: Mapping[str, Any], now: Mapping[str, Any], ready: Prepa
         then, there = before, now
         for key in keys:
             then, there = then[key], there[key]
-        if keys == ("recipe",):
-            then, there = ({k: v for k, v in each.items() if k not in OF_MACHINE} for each in (then, there))
-        if _plain(then) == _plain(there):
+        then, there = _plain(then), _plain(there)
+        if isinstance(then, dict) and isinstance(there, dict):
+            both = [key for key in then if then[key] == there.get(key) or key in OF_MACHINE]
+            then, there = ({key: each[key] for key in each if key not in both} for each in (then, there))
+        if then == there:
             continue
         differs = f"{called} was {_short(then)} when the run began, and is {_short(there)} now"
         if keys[0] == "data":

@@ -31,7 +31,7 @@ from lenext.training.keeping import Keeping
 from lenext.training.loop import fit
 from lenext.training.memory import memory_explained
 from lenext.training.preparing import Prepared, prepare
-from lenext.training.record import first_record, full_record, now, require_same, settings_of
+from lenext.training.record import first_record, full_record, require_same, resumed_record, settings_of
 from lenext.training.run_folder import RunFolder, read_record, run_folders
 from lenext.training.run_writer import RunWriter, TrainResult
 from lenext.training.settings import MINUTES, Settings
@@ -230,7 +230,7 @@ def _execute(plan: _Plan, group: Group, folder: RunFolder | None, progress: Prog
             raise UserError(f"the images of {settings.data} are others here than on the machine of the first process")
         if "recipe" in plan.record:
             group.agreed(lambda: require_same(plan.record, record, ready, folder.path if folder else Path()))
-            record = {**plan.record, "resumed": [*plan.record.get("resumed", []), now()]}
+            record = resumed_record(plan.record)
         if group.rank:  # what layers draw by themselves differs from process to process
             torch.manual_seed(int(np.random.SeedSequence((settings.seed, group.rank)).generate_state(1)[0]))
         writer = RunWriter(folder, ready, record, plan.checkpoint, progress, started) if folder else None
