@@ -61,6 +61,31 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
+def create_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to a new file, which is there whole or not at all.
+
+    Raises:
+        FileExistsError: something is there already.
+        OSError: the write failed.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(beside)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return `value` as JSON, readable where it can be, and valid always (no NaN)."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)

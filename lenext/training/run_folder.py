@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
-from lenext.files import is_folder, parse_stamped, stamped, to_json, write_text
+from lenext.files import create_text, exists, is_folder, parse_stamped, stamped, to_json, write_text
 from lenext.training.run_files import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
@@ -32,9 +32,9 @@ class RunFolder:
 
     def _claim(self, record: dict[str, Any]) -> RunFolder:
         """Take a folder for a new run."""
+        text = to_json(stamped({**record, "state": READING, "result": None}), indent=2) + "\n"
         try:
-            with (self.path / RECORD).open("x", encoding="utf-8") as file:  # whoever makes this file has the folder
-                file.write(to_json(stamped({**record, "state": READING, "result": None}), indent=2) + "\n")
+            create_text(self.path / RECORD, text)  # whoever makes this file has the folder
             self._lock.acquire(timeout=PATIENCE)
         except (FileExistsError, filelock.Timeout):
             raise UserError(f"{self.path} already holds a run; give another --out") from None
@@ -76,6 +76,11 @@ class RunFolder:
         if out is not None:
             path = Path(out)
             if is_folder(path):
+                if exists(path / RECORD):
+                    raise UserError(
+                        f"{out} already holds a run; give another --out, or let that one go on, if it was interrupted: "
+                        f"lenext train --resume {out}"
+                    )
                 if any(path.iterdir()):
                     raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
                 return cls(path, made=False)._claim(record)

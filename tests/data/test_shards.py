@@ -20,6 +20,7 @@ import braceexpand
 import huggingface_hub
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import encoded, png, stripes
@@ -31,11 +32,14 @@ import lenext
 from lenext.data import shard_streams
 from lenext.data.decode import ImageForm
 from lenext.data.opening import open_source
+from lenext.data.preprocessing import Preprocessing
 from lenext.data.reading import read_split
 from lenext.data.shard_samples import _key
 from lenext.data.shards import MOST_SHARDS, ShardItems, _count, shard_names
 from lenext.data.source import Source
+from lenext.data.training_loader import TrainingLoader
 from lenext.errors import LenextError, UserError
+from lenext.processes import ALONE, Group
 
 DOT = png(np.zeros((1, 1), np.uint8))
 Files = Sequence[tuple[str, bytes]]
@@ -574,6 +578,31 @@ def test_secrets_of_an_address_are_not_told(server: ShardServer) -> None:
     assert "secret" not in reason
     source = open_source(f"shards:https://me:secret@{host}/train-00.tar?token=secret")
     assert "secret" not in source.splits["train"].names[0]
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_what_comes_from_a_server(world: int, server: ShardServer) -> None:
+    """Every image trains one process once an epoch, in batches that are as large together as those of one."""
+    source = open_source(f"shards:{server.url}/train-{{00..02}}.tar")
+    form = ImageForm(size=(8, 8), channels=3)
+    reading = read_split(source.splits["train"], form, what="", loading="workers", workers=1)
+    preprocessing = Preprocessing(form, (0.5,) * 3, (0.5,) * 3)
+
+    def loader(group: Group) -> TrainingLoader:
+        return TrainingLoader(reading, preprocessing, batch_size=8, device=torch.device("cpu"), workers=0, group=group)
+
+    epochs = [list(loader(Group(rank, world)).shuffled(seed=1, epoch=1)) for rank in range(world)]
+    alone = list(loader(ALONE).shuffled(seed=1, epoch=1))
+    assert [batch.whole for batch in alone] == [len(batch) for batch in alone]
+    for batches in epochs:
+        assert [batch.whole for batch in batches] == [sum(map(len, parts)) for parts in zip(*epochs, strict=True)]
+    assert sum(batch.whole for batch in epochs[0]) == len(reading.images)
+    seen = torch.cat([batch.images for batches in epochs for batch in batches]).flatten(1)
+    assert sorted(map(tuple, seen.tolist())) == sorted(
+        map(tuple, torch.cat([batch.images for batch in alone]).flatten(1).tolist())
+    )
+    skipped = list(loader(Group(1, world)).shuffled(seed=1, epoch=1, skip=1))
+    assert all(torch.equal(a.images, b.images) for a, b in zip(skipped, epochs[1][1:], strict=True))
 
 
 def test_redirects_lead_to_https_alone(server: ShardServer) -> None:

@@ -272,7 +272,7 @@ def test_two_runs_never_share_a_folder(photos: Path, tmp_path: Path, monkeypatch
     real = preparing.read_training_data
 
     def read(*arguments: Any, **options: Any) -> Any:
-        with pytest.raises(lenext.UserError, match="is not empty"):  # another run, while this one reads
+        with pytest.raises(lenext.UserError, match="already holds a run"):  # another run, while this one reads
             lenext.train(photos, "mlp", epochs=1, out=tmp_path / "run")
         return real(*arguments, **options)
 
