@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -280,7 +280,22 @@ LEARNING = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+def learners() -> list[Any]:
+    """Return every model, the first and the last of each family now, those between in the full suite."""
+    families = [list(names) for _, names in groupby(sorted(NAMES, key=family_of), family_of)]
+    now = {name for names in families for name in (names[0], names[-1])}
+    later = pytest.mark.full
+    return [
+        pytest.param(*case.values, id=case.id, marks=case.marks if case.values[0].name in now else [later])
+        for case in CASES
+    ]
+
+
+def family_of(name: str) -> str:
+    return lookup(name).family
+
+
+@pytest.mark.parametrize("case", learners())
 def test_it_learns_a_handful_of_images(case: Case) -> None:
     torch.manual_seed(0)
     side = min(case.small_side, 16 if case.facts.size == 32 and case.facts.channels == 3 else 80)
