@@ -2,9 +2,9 @@
 
     python benchmarks/together.py ../shared/data/cifar10
 
-Each trains for a number of steps with the same global batch: AlexNet for small images, which has no batch norms (its
-losses are held against those of one process), and ResNet-20, which has. The processes share the cores that there are,
-so that what shows is what exchanging costs, not what more machines bring.
+Each trains for twenty steps with the same global batch: Network in Network, which has no batch norms, and ResNet-20,
+which has. The processes share the cores that there are, so that what shows is what exchanging costs, not what more
+machines bring.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from rounds import machine, spread
 
 WORLDS = (1, 2, 4)
 ROUNDS = 5
-TASKS = {"alexnet_96": ("--size", "32", "--option", "dropout=0"), "resnet20_cifar": ()}
+TASKS = {"nin_cifar": ("--set", "dropout=0"), "resnet20_cifar": ()}
 
 
 def subset(data: str, folder: Path) -> Path:
-    """Write 6,400 images of CIFAR-10 to train on and 1,000 to judge by, as class folders."""
+    """Write 2,560 images of CIFAR-10 to train on and 1,000 to judge by, as class folders."""
     from lenext.data.opening import open_source
 
     source = open_source(data)
-    for split, count in (("train", 6_400), ("test", 1_000)):
+    for split, count in (("train", 2_560), ("test", 1_000)):
         found = source.splits[split]
         for number in range(count):
             place = folder / split.replace("test", "val") / source.class_names[found.labels[number]]
@@ -47,7 +47,7 @@ def trained(world: int, data: Path, model: str, options: tuple[str, ...]) -> dic
         run = Path(folder) / "run"
         words = [
             "-m", "lenext", "train", str(data), "--model", model, *options, "--recipe", "sgd", "--epochs", "1",
-            "--batch-size", "256", "--lr", "0.01", "--set", "precision=float32", "--set", "compile=no",
+            "--batch-size", "128", "--lr", "0.01", "--set", "precision=float32", "--set", "compile=no",
             "--set", "mixup=0.2", "--threads", str(max(1, (os.cpu_count() or 1) // world)), "--out", str(run), "--json",
         ]  # fmt: skip
         start = [sys.executable] if world == 1 else [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lenext.errors import LenextError, UserError
-from lenext.files import parse_stamped, stamped, to_json, write_atomically, write_text
+from lenext.files import create_text, parse_stamped, stamped, to_json, write_atomically, write_text
 
 
 def test_what_was_there_stays_when_a_write_fails(tmp_path: Path) -> None:
@@ -83,3 +83,19 @@ def test_json_is_always_valid() -> None:
     assert to_json("\udcff") == '"\\udcff"'
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(float("nan"))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_is_there_whole_or_not_at_all(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    create_text(tmp_path / "a.json", "caf\u00e9\udce9")
+    assert (tmp_path / "a.json").read_bytes() == "caf\u00e9\\udce9".encode()
+    with pytest.raises(FileExistsError):
+        create_text(tmp_path / "a.json", "other")
+    assert (tmp_path / "a.json").read_bytes() == "caf\u00e9\\udce9".encode()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

@@ -31,7 +31,7 @@ from lenext.weights.loading import answering
 from lenext.weights.model_file import model_metadata
 
 PARTS = 25  # of an epoch, for the curve of the training loss
-PAGE_EVERY = 20.0  # seconds from one version of the live page to the next, and
+PAGE_EVERY = 5.0  # seconds from one version of the live page to the next, and
 PAGE_SHARE = 0.01  # of the time, at most, that it takes
 
 

@@ -18,7 +18,9 @@ from launcher import Launcher, Started
 from pictures import class_folder
 from safetensors.torch import load_file
 
+import lenext
 from lenext.data.sampling import own_part
+from lenext.errors import UserError
 from lenext.training.checkpoint import checkpoint_files
 from lenext.training.pulse import read_pulse
 
@@ -144,6 +146,11 @@ def test_too_many_processes_for_a_step(launcher: Launcher, photos: Path, tmp_pat
     processes = launcher.together(3, "train", photos, "--model", "lenet5", "--batch-size", 5, "--out", tmp_path / "run")
     ended(processes, 2)
     assert "cannot be shared by 3 processes" in processes[0].err.read_text()
+
+
+def test_norms_over_processes_are_refused_where_torch_has_none(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="sync_norm cannot be on cpu: torch has norms over several processes for CUDA"):
+        lenext.train(photos, "resnet20_cifar", epochs=1, sync_norm=True, device="cpu", out=tmp_path / "run")
 
 
 @given(st.integers(2, 300), st.integers(1, 9))
