@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lenext.training.pulse import read_pulse
+from lenext.training.folder.pulse import read_pulse
 
 HOSTS = {"lenext-a": "10.77.0.1", "lenext-b": "10.77.0.2"}
 EPOCHS = 60

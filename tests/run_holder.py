@@ -13,7 +13,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 import filelock
-from lenext.training.pulse import PulseFile
+from lenext.training.folder.pulse import PulseFile
 run = Path(sys.argv[1])
 with filelock.FileLock(run / ".lock"):
     file = PulseFile(run)

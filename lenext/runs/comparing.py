@@ -14,7 +14,7 @@ from lenext.errors import UserError
 from lenext.evaluation.answers import Answers, read_answers
 from lenext.evaluation.significance import Significance, of_other_images, of_same_images
 from lenext.runs.run import Run, read_record, read_run
-from lenext.training.run_files import ANSWERS
+from lenext.training.folder.names import ANSWERS
 
 SETTINGS = ("settings", "recipe", "arithmetic", "preprocessing", "steps", "data", "hardware", "versions")
 FIGURES = ("top1", "top5", "loss", "train_seconds", "images_per_second", "epochs")

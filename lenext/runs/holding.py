@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
-from lenext.training.run_files import LOCK
+from lenext.training.folder.names import LOCK
 
 
 def is_held(run: Path) -> bool | None:

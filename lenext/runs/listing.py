@@ -10,7 +10,7 @@ from pathlib import Path
 from lenext.errors import UserError
 from lenext.files import is_folder
 from lenext.runs.run import Run, read_run
-from lenext.training.run_files import RECORD
+from lenext.training.folder.names import RECORD
 
 
 def find_runs(folder: Path) -> list[Run]:

@@ -15,7 +15,7 @@ from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.runs.holding import is_held
 from lenext.runs.run import Run, read_record, read_run
-from lenext.training.run_files import (
+from lenext.training.folder.names import (
     ANSWERS,
     BESIDE,
     BOARD,

@@ -11,8 +11,8 @@ from typing import Any
 from lenext.errors import UserError
 from lenext.files import parse_stamped
 from lenext.runs.holding import is_held
-from lenext.training.pulse import Pulse, read_pulse
-from lenext.training.run_files import METRICS, PULSE, READING, RECORD
+from lenext.training.folder.names import METRICS, PULSE, READING, RECORD
+from lenext.training.folder.pulse import Pulse, read_pulse
 
 RUNNING, FINISHED, INTERRUPTED, FAILED, DAMAGED = "running", "finished", "interrupted", "failed", "damaged"
 UNDER_WAY = (READING, RUNNING)

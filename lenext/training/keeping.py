@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lenext.errors import Terminated, UserError, one_line
 from lenext.processes import ALONE, Group
-from lenext.training.checkpoint import Checkpoint, write_checkpoint
+from lenext.training.folder.checkpoint import Checkpoint, write_checkpoint
 from lenext.training.pace import Pace
 from lenext.training.settings import MINUTES
 from lenext.training.work import Work

@@ -15,8 +15,8 @@ from lenext.models import ImageClassifier
 from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic
-from lenext.training.checkpoint import Checkpoint
 from lenext.training.criterion import Criterion
+from lenext.training.folder.checkpoint import Checkpoint
 from lenext.training.keeping import Keeping, Place, restore
 from lenext.training.levenberg_marquardt import IMAGES, DiagonalLevenbergMarquardt
 from lenext.training.pace import Pace

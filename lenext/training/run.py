@@ -26,14 +26,14 @@ from lenext.growing import How
 from lenext.launch import launch_began, launch_name, restarted
 from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
-from lenext.training.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint
+from lenext.training.folder.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint
+from lenext.training.folder.record import first_record, full_record, require_same, resumed_record, settings_of
+from lenext.training.folder.run_folder import RunFolder, read_record, run_folders
+from lenext.training.folder.writer import RunWriter, TrainResult
 from lenext.training.keeping import Keeping
 from lenext.training.loop import fit
 from lenext.training.memory import memory_explained
 from lenext.training.preparing import Prepared, prepare
-from lenext.training.record import first_record, full_record, require_same, resumed_record, settings_of
-from lenext.training.run_folder import RunFolder, read_record, run_folders
-from lenext.training.run_writer import RunWriter, TrainResult
 from lenext.training.settings import MINUTES, Settings
 from lenext.training.signals import checkpoint_on_signal
 from lenext.training.telling import announce

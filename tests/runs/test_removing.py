@@ -16,7 +16,7 @@ import pytest
 from conftest import Answer
 from run_holder import held
 
-from lenext.training.run_files import MODEL
+from lenext.training.folder.names import MODEL
 from lenext.weights.model_file import NAME as MODEL_NAME
 
 Command = Callable[..., Answer]

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 
 import lenext
 from lenext.errors import LenextError, UserError
-from lenext.training import checkpoint, memory
-from lenext.training.checkpoint import checkpoint_files
+from lenext.training import memory
+from lenext.training.folder import checkpoint
+from lenext.training.folder.checkpoint import checkpoint_files
 from lenext.training.memory import StepMemory, require_memory, step_memory
 from lenext.training.recipes import Situation, make_recipe
 

@@ -20,7 +20,7 @@ from lenext.data.training_loader import TrainingLoader
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.training.arithmetic import Arithmetic
-from lenext.training.checkpoint import checkpoint_files, last_checkpoint, read_checkpoint
+from lenext.training.folder.checkpoint import checkpoint_files, last_checkpoint, read_checkpoint
 from lenext.training.keeping import Keeping
 from lenext.training.loop import Epoch, fit
 from lenext.training.pace import Pace

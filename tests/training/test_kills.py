@@ -14,8 +14,8 @@ from launcher import Launcher
 from pictures import class_folder
 from safetensors.torch import load_file
 
-from lenext.training.checkpoint import last_checkpoint
-from lenext.training.pulse import read_pulse
+from lenext.training.folder.checkpoint import last_checkpoint
+from lenext.training.folder.pulse import read_pulse
 
 KILLS = 5
 WAYS = ["memory", "cache", "workers"]

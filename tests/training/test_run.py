@@ -196,7 +196,7 @@ def test_runs_without_a_name_are_numbered(photos: Path, tmp_path: Path, monkeypa
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, epoch: int, error: Callable[[], BaseException]) -> None:
     """Let the write of the weights of `epoch` raise."""
-    from lenext.training.run_folder import RunFolder
+    from lenext.training.folder.run_folder import RunFolder
 
     real, count = RunFolder.write_model, iter(range(1, 100))
 
@@ -305,7 +305,7 @@ def test_a_run_may_stand_inside_its_data(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_interrupt_after_the_weights_were_written_counts_their_epoch(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lenext.training.run_folder import RunFolder
+    from lenext.training.folder.run_folder import RunFolder
 
     real = RunFolder.write_model
 

@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 import lenext
 from lenext.data.sampling import own_part
 from lenext.errors import UserError
-from lenext.training.checkpoint import checkpoint_files
-from lenext.training.pulse import read_pulse
+from lenext.training.folder.checkpoint import checkpoint_files
+from lenext.training.folder.pulse import read_pulse
 
 STEPS = 20
 

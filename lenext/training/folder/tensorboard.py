@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenext.errors import LenextError, one_line
-from lenext.training.run_files import BOARD
+from lenext.training.folder.names import BOARD
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -23,8 +23,8 @@ from lenext.errors import UserError
 from lenext.files import exists
 from lenext.processes import Group
 from lenext.training.arithmetic import Arithmetic
+from lenext.training.folder.names import IMAGES
 from lenext.training.preparing import Prepared
-from lenext.training.run_files import IMAGES
 from lenext.training.settings import Settings
 
 HEADER = ("part", "image", "class", "digest")

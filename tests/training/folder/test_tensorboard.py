@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lenext.errors import LenextError
-from lenext.training.tensorboard import Board
+from lenext.training.folder.tensorboard import Board
 
 
 def row(epoch: int, loss: float) -> dict[str, Any]:

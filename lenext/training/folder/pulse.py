@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from lenext.errors import LenextError
-from lenext.training.run_files import PULSE
+from lenext.training.folder.names import PULSE
 
 LAYOUT = struct.Struct("<8sqqqqqddddd")
 MAGIC = b"lenext\0\1"

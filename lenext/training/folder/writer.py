@@ -16,17 +16,17 @@ from lenext.evaluation.judge import Judgement, judge
 from lenext.evaluation.report import Drawn, write_live_page, write_report
 from lenext.files import write_text
 from lenext.progress import Progress
-from lenext.training.checkpoint import Checkpoint
+from lenext.training.folder.checkpoint import Checkpoint
+from lenext.training.folder.names import IMAGES
+from lenext.training.folder.pulse import PulseFile
+from lenext.training.folder.record import images_list, now
+from lenext.training.folder.run_folder import RunFolder
+from lenext.training.folder.tensorboard import Board
 from lenext.training.keeping import Keeping, Place
 from lenext.training.loop import Epoch
 from lenext.training.pace import Pace
 from lenext.training.preparing import JUDGING_BATCH, Prepared
-from lenext.training.pulse import PulseFile
-from lenext.training.record import images_list, now
-from lenext.training.run_files import IMAGES
-from lenext.training.run_folder import RunFolder
 from lenext.training.telling import tell_waiting
-from lenext.training.tensorboard import Board
 from lenext.weights.loading import answering
 from lenext.weights.model_file import model_metadata
 

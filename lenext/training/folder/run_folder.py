@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
 from lenext.files import create_text, exists, is_folder, parse_stamped, stamped, to_json, write_text
-from lenext.training.run_files import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT
+from lenext.training.folder.names import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
 PATIENCE = 2.0  # seconds for whoever only looks whether a run is under way

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
 from lenext.files import parse_stamped, stamped, to_json, write_atomically
-from lenext.training.run_files import CHECKPOINTS
+from lenext.training.folder.names import CHECKPOINTS
 
 NAME = re.compile(r"step-(\d{9,})\.safetensors")
 KEPT = 2  # the last good ones

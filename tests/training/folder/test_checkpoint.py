@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenext.errors import LenextError, UserError
-from lenext.training import checkpoint as checkpoint_module
-from lenext.training.checkpoint import (
+from lenext.training.folder import checkpoint as checkpoint_module
+from lenext.training.folder.checkpoint import (
     KEPT,
     Checkpoint,
     checkpoint_files,
@@ -22,7 +22,7 @@ from lenext.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from lenext.training.run_files import CHECKPOINTS
+from lenext.training.folder.names import CHECKPOINTS
 
 TENSORS = {
     "model.weight": torch.arange(12.0).reshape(3, 4).t(),
