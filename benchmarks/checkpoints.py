@@ -57,7 +57,7 @@ def trained(data: str, minutes: float, steps: int | None, checkpoint: float) -> 
         def note(self, text: str) -> None:
             print(text, file=sys.stderr)
 
-    with tempfile.TemporaryDirectory(dir=".") as folder, contextlib.suppress(KeyboardInterrupt):
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
         lenext.train(
             data, "resnet20_cifar", recipe="cifar_fast", minutes=None if steps else minutes,
             epochs=100 if steps else None, overrides={"precision": "bfloat16"}, checkpoint=checkpoint,

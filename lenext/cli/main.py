@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         code = _tell(error)
     if arguments is None:  # the process ends: Python, which may take a moment for it, is not to be broken off
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -82,7 +82,8 @@ def cell(text: str | None) -> Text:
 def say(text: str) -> None:
     """Print a line on standard error; what a file puts into it may be long."""
     told = printable(text)
-    print(told if len(told) <= LONGEST else f"{told[:LONGEST]}...", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):  # nobody listens any more, which is no reason to end
+        print(told if len(told) <= LONGEST else f"{told[:LONGEST]}...", file=sys.stderr, flush=True)
 
 
 def refuse_hostile(*weights: str | None) -> None:

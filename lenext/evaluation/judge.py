@@ -55,6 +55,10 @@ class Judgement:
         return 100 * float((best == torch.from_numpy(self.labels)[:, None]).any(1).double().mean())
 
 
+class NotFiniteError(LenextError):
+    """An answer is no finite number."""
+
+
 @torch.inference_mode()
 def judge(
     model: nn.Module, loader: Loader, *, what: str = "judging", group: Group = ALONE, progress: Progress = SILENT
@@ -64,7 +68,7 @@ def judge(
     Of several processes, each has a loader of its own part, and gets the answers to all, once each.
 
     Raises:
-        LenextError: an answer is not a finite number.
+        NotFiniteError: an answer is not a finite number.
     """
     model.eval()
     logits, labels = [], []
@@ -73,5 +77,7 @@ def judge(
         labels.append(batch.labels.cpu())
     answers = group.joined(torch.cat(logits))
     if not answers.isfinite().all():
-        raise LenextError("the model's answers are no longer finite numbers; train again, with a lower learning rate")
+        raise NotFiniteError(
+            "the model's answers are no longer finite numbers; train again, with a lower learning rate"
+        )
     return Judgement(answers.numpy(), group.joined(torch.cat(labels)).numpy())

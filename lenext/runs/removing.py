@@ -27,11 +27,12 @@ from lenext.training.folder.names import (
     PULSE,
     RECORD,
     REPORT,
+    START,
 )
 
 # What lenext writes into a run folder, in the order of removal: until the record goes, the folder is that of a run.
-FILES = (MODEL, ANSWERS, REPORT, METRICS, IMAGES, PULSE, RECORD)
-BELOW = {CHECKPOINTS: re.compile(r"step-\d+\.safetensors"), BOARD: re.compile(r"events\.out\.tfevents\..+")}
+FILES = (MODEL, START, ANSWERS, REPORT, METRICS, IMAGES, PULSE, RECORD)
+BELOW = {CHECKPOINTS: re.compile(r"step-\d+\.safetensors(\.damaged)?"), BOARD: re.compile(r"events\.out\.tfevents\..+")}
 GRACE = 0.5  # seconds that a lock is waited for
 
 

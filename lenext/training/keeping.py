@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lenext.errors import Terminated, UserError, one_line
+from lenext.models import ImageClassifier
 from lenext.processes import ALONE, Group
 from lenext.training.folder.checkpoint import Checkpoint, write_checkpoint
 from lenext.training.pace import Pace
@@ -47,8 +48,8 @@ class Place:
 class Keeping:
     """Writes checkpoints below a run folder; without one, none.
 
-    `about` is what the run has to say besides, a JSON object, and `spent` the seconds that processes before this one
-    took to come to where it began. While `patient`, whoever wants the training to stop sets `stop`: the next
+    `about` is what the run has to say besides, a JSON object, and `began` the instant, on the performance counter,
+    since which time counts as spent. While `patient`, whoever wants the training to stop sets `stop`: the next
     checkpoint is the last, and once it is written, `stop` is raised. `on_step` is called after every step.
     """
 
@@ -58,11 +59,12 @@ class Keeping:
         minutes: float = MINUTES,
         *,
         group: Group = ALONE,
-        spent: float = 0.0,
+        began: float | None = None,
         on_step: Callable[[Place, Pace], None] | None = None,
     ) -> None:
         self.run, self.seconds, self.last = run, 60 * minutes, time.perf_counter()
-        self.group, self.began, self.on_step = group, time.perf_counter() - spent, on_step
+        self.group, self.on_step = group, on_step
+        self.began = time.perf_counter() if began is None else began
         self.about: dict[str, Any] = {}
         self.stop: BaseException | None = None
         self.patient = False
@@ -90,7 +92,7 @@ class Keeping:
             LenextError: the write failed.
         """
         checkpoint = _checkpoint(work, place, pace, self)
-        if self.run is not None:
+        if self.run is not None and _is_sound(work.model):  # from others a run would only come to the same end
             self.written = write_checkpoint(self.run, checkpoint)
         self.last = time.perf_counter()
         if self.stop is not None:
@@ -137,6 +139,10 @@ def _checkpoint(work: Work, place: Place, pace: Pace, keeping: Keeping) -> Check
     )
 
 
+def _is_sound(model: ImageClassifier) -> bool:
+    return all(bool(value.isfinite().all()) for value in model.state_dict().values() if value.is_floating_point())
+
+
 def _optimiser_tensors(work: Work) -> dict[str, Tensor]:
     """Return what the optimiser keeps of each weight, by the weight's name."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in work.model.named_parameters()}
@@ -150,6 +156,8 @@ def _optimiser_tensors(work: Work) -> dict[str, Tensor]:
 
 def restore(checkpoint: Checkpoint, work: Work, pace: Pace, rank: int = 0) -> Place:
     """Bring everything to where a checkpoint left the process of this rank, and return how far that was.
+
+    Its tensors are let go.
 
     Raises:
         UserError: the checkpoint is of another network or recipe.
@@ -172,6 +180,7 @@ def restore(checkpoint: Checkpoint, work: Work, pace: Pace, rank: int = 0) -> Pl
             )
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"the checkpoint of step {checkpoint.step} does not fit: {one_line(error)}") from error
+    checkpoint.tensors.clear()
     return place
 
 

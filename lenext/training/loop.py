@@ -10,7 +10,7 @@ from torch import Tensor
 from lenext.data.loader import Loader
 from lenext.data.training_loader import TrainingLoader
 from lenext.errors import LenextError
-from lenext.evaluation.judge import Judgement, judge
+from lenext.evaluation.judge import Judgement, NotFiniteError, judge
 from lenext.models import ImageClassifier
 from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
@@ -84,9 +84,13 @@ def fit(
         _make_steps(work, train, place, pace, keeping, seed, progress)
         number = place.epochs + 1
         judged = work.average.model if work.average else model
-        with keeping.judging(work, place, pace):
-            watched = judge(judged, stopping, group=group) if stopping else None
-            answers = judge(judged, held_out, group=group)
+        try:
+            with keeping.judging(work, place, pace):
+                watched = judge(judged, stopping, group=group) if stopping else None
+                answers = judge(judged, held_out, group=group)
+        except NotFiniteError as error:
+            what = f"after step {pace.step}, learning rate {place.lr:.3g}, the model's answers are no finite numbers"
+            raise LenextError(f"{what}; {_last_good(keeping)}; try --lr {recipe.lr / 10:.1g}") from error
         place.since += 1
         if watched is None or watched.loss < place.best:
             place.best, place.since = watched.loss if watched else place.best, 0

@@ -27,7 +27,7 @@ from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
-from lenext.training.memory import StepMemory, require_memory, step_memory
+from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
 from lenext.training.recipes import Recipe, Situation, make_recipe, remarks
@@ -96,7 +96,7 @@ def prepare(
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    memory = step_memory(model, recipe, -(-recipe.batch_size // group.world), device)
+    memory = step_memory(model, recipe, -(-min(recipe.batch_size, len(data.train.images)) // group.world), device)
     require_memory(memory, progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
@@ -110,7 +110,8 @@ def prepare(
     )  # fmt: skip
     criterion = Criterion(recipe, train.class_counts, device)
     steps = recipe.epochs * train.steps
-    arithmetic = _arithmetic(model, settings, recipe, criterion, train, progress)
+    with memory_explained(memory):
+        arithmetic = _arithmetic(model, settings, recipe, criterion, train, progress)
     if settings.sync_norm:
         model = synchronised(model, device, group)
     deadline = started + 60 * settings.minutes - SAVING if settings.minutes else None

@@ -26,7 +26,7 @@ from lenext.growing import How
 from lenext.launch import launch_began, launch_name, restarted
 from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
-from lenext.training.folder.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint
+from lenext.training.folder.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint, set_aside
 from lenext.training.folder.record import first_record, full_record, require_same, resumed_record, settings_of
 from lenext.training.folder.run_folder import RunFolder, read_record, run_folders
 from lenext.training.folder.writer import RunWriter, TrainResult
@@ -192,18 +192,33 @@ def _held(
 
 def _resume(run: Path, group: Group, progress: Progress, started: float) -> TrainResult:
     with _held(group, lambda: RunFolder.reopen(run)) as (folder, record):
-        checkpoint, wrong = last_checkpoint(run) if folder else (None, [])
-        checkpoint = _sent(run, checkpoint, group)
-        if group.first:
-            for each in wrong:
-                progress.note(f"note: {each}; the checkpoint before it is taken")
-            begun = (
-                f"going on from step {checkpoint.step:,}" if checkpoint else "there is no checkpoint: from step 0 on"
-            )
-            progress.note(begun)
-        settings = settings_of(record)
+        found: list[Checkpoint | None] = []
+        group.agreed(lambda: found.append(_taken_up(run, folder, progress)))
+        checkpoint = _sent(run, found[0] if found else None, group)
+        settings = settings_of(record, run)
         plan = _Plan(settings, open_source(settings.data), record, checkpoint)
         return _execute(plan, group, folder, progress, started)
+
+
+def _taken_up(run: Path, folder: RunFolder | None, progress: Progress) -> Checkpoint | None:
+    """Return the checkpoint that a run goes on from, or None where it had none, and tell of it.
+
+    Raises:
+        UserError: every checkpoint is damaged or gone, and epochs were finished, which would be made again.
+    """
+    assert folder is not None
+    checkpoint, wrong = last_checkpoint(run)
+    epochs = folder.finished_epochs()
+    if checkpoint is None and (epochs > 1 or (epochs and wrong)):  # the first epoch may have ended without one
+        lost = "; ".join(wrong.values()) or "its checkpoints are gone"
+        raise UserError(f"{run} cannot go on: {lost}; its weights are whole: start anew with --weights {run}")
+    for path, reason in wrong.items():
+        progress.note(f"note: {reason}; it is called {set_aside(path).name} now")
+    if checkpoint is None:
+        progress.note("there is no checkpoint: from step 0 on")
+    else:
+        progress.note(f"going on from step {checkpoint.step:,}")
+    return checkpoint
 
 
 def _sent(run: Path, checkpoint: Checkpoint | None, group: Group) -> Checkpoint | None:
@@ -231,18 +246,22 @@ def _execute(plan: _Plan, group: Group, folder: RunFolder | None, progress: Prog
         if "recipe" in plan.record:
             group.agreed(lambda: require_same(plan.record, record, ready, folder.path if folder else Path()))
             record = resumed_record(plan.record)
-        if group.rank:  # what layers draw by themselves differs from process to process
-            torch.manual_seed(int(np.random.SeedSequence((settings.seed, group.rank)).generate_state(1)[0]))
+        # What layers draw by themselves differs from process to process, and not with what came before.
+        torch.manual_seed(int(np.random.SeedSequence((settings.seed, group.rank)).generate_state(1)[0]))
         writer = RunWriter(folder, ready, record, plan.checkpoint, progress, started) if folder else None
-        return _trained(plan, group, ready, writer, progress)
+        return _trained(plan, group, ready, writer, progress, started)
 
 
-def _trained(plan: _Plan, group: Group, ready: Prepared, writer: RunWriter | None, progress: Progress) -> TrainResult:
+def _trained(
+    plan: _Plan, group: Group, ready: Prepared, writer: RunWriter | None, progress: Progress, started: float
+) -> TrainResult:
     settings, result = plan.settings, None
     keeping = Keeping(
         writer.folder.path if writer else None, settings.checkpoint,
-        group=group, spent=plan.spent, on_step=writer.beat if writer else None,
+        group=group, began=started - plan.spent, on_step=writer.beat if writer else None,
     )  # fmt: skip
+    if writer and plan.checkpoint:
+        keeping.written = checkpoint_path(writer.folder.path, plan.checkpoint.step)
     with checkpoint_on_signal(keeping, progress):
         try:
             if writer:

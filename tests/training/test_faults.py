@@ -166,23 +166,105 @@ def test_a_damaged_checkpoint(
     notes = Notes()
     lenext.resume(run, progress=notes)
     assert f"{last} is damaged" in notes.told[0]
-    assert "the checkpoint before it is taken" in notes.told[0]
+    assert f"it is called {last.name}.damaged now" in notes.told[0]
+    assert notes.told[1].startswith("going on from step")
+    assert (last.parent / f"{last.name}.damaged").exists()
     assert_same_weights(run, whole)
 
 
-def _stopped_after(writes: int, photos: Path, run: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
-    """Train until so many checkpoints were written."""
+def test_damaged_checkpoints_do_not_push_out_new_ones(
+    photos: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    _stopped_after(3, photos, run, monkeypatch)
+    last = checkpoint_files(run)[-1]
+    last.write_bytes(b"")
+    with monkeypatch.context() as patched:
+        _stop_writing_after(1, patched)
+        with pytest.raises(KeyboardInterrupt):
+            lenext.resume(run)
+    assert [path.name for path in checkpoint_files(run)][-1] == last.name  # written anew
+    assert len(checkpoint_files(run)) == 2
+    lenext.resume(run)
+    assert_same_weights(run, whole)
+
+
+def test_checkpoints_that_are_all_gone(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished epochs are not thrown away; a run without any begins again."""
+    run = tmp_path / "run"
+    _stopped_after(3, photos, run, monkeypatch)
+    metrics = (run / "metrics.jsonl").read_bytes()
+    for path in checkpoint_files(run):
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"cannot go on: .*is damaged.*; its weights are whole: start anew"):
+        lenext.resume(run)
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(UserError, match="cannot go on: its checkpoints are gone"):
+        lenext.resume(run)
+    assert (run / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_the_weights_it_began_from_may_go(
+    photos: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = shutil.copytree(whole, tmp_path / "start")
+    settings = {**SETTINGS, "weights": start, "overrides": {"ema": 0.9, "dropout": -1}}
+    lenext.train(photos, "lenet5", out=tmp_path / "uninterrupted", **settings)
+    for writes in (1, 3):
+        run = tmp_path / f"run-{writes}"
+        _stopped_after(writes, photos, run, monkeypatch, weights=start)
+        away = start.rename(tmp_path / "away")
+        lenext.resume(run)
+        assert_same_weights(run, tmp_path / "uninterrupted")
+        away.rename(start)
+
+
+def test_a_record_of_another_version_is_told(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    _stopped_after(2, photos, run, monkeypatch)
+    said = record(run)
+    for change in (
+        lambda value: value.pop("folder"),
+        lambda value: value["versions"].pop("pillow"),
+        lambda value: value["settings"].update(novelty=1),
+    ):
+        changed = json.loads(json.dumps(said))
+        change(changed)
+        (run / "run.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError, match="lacks what this version needs"):
+            lenext.resume(run)
+
+
+def test_long_values_are_told_where_they_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = tmp_path / "photos"
+    for number in range(12):
+        class_folder(photos, images=3, classes=(f"class_number_{number:02}", f"other_number_{number:02}"))
+    run = tmp_path / "run"
+    _stopped_after(1, photos, run, monkeypatch)
+    (photos / "other_number_11").rename(photos / "other_number_12")
+    with pytest.raises(
+        UserError, match="the classes was other_number_11 when the run began, and is other_number_12 now"
+    ):
+        lenext.resume(run)
+
+
+def _stop_writing_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
 
     def stopping(*arguments: Any) -> None:
         nonlocal count
         save_file(*arguments)
         count += 1
-        if count == writes:
+        if count == writes + 1:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(checkpoint, "save_file", stopping)
+
+
+def _stopped_after(writes: int, photos: Path, run: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+    """Train until so many checkpoints were written, and one more was not renamed."""
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "save_file", stopping)
+        _stop_writing_after(writes, patched)
         with pytest.raises(KeyboardInterrupt):
             lenext.train(photos, "lenet5", out=run, **{**SETTINGS, **settings})
 

@@ -116,7 +116,7 @@ def test_from_any_step_on_training_is_the_same(
     with pytest.raises(KilledError):
         run(data, recipe, keeping=StoppedAt(tmp_path, step))
     found, wrong = last_checkpoint(tmp_path)
-    assert wrong == []
+    assert wrong == {}
     assert found is not None
     assert found.step == step
     assert_same(run(data, recipe, resumed=found), whole)

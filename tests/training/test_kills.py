@@ -71,7 +71,7 @@ def killed_again_and_again(
             if record(run)["state"] == "finished":
                 break
         pulse, (checkpoint, wrong) = read_pulse(run), last_checkpoint(run)
-        assert wrong == []
+        assert wrong == {}
         if pulse and pulse.executed > executed:  # else it was killed before its first step
             lost, executed = lost + pulse.step - (checkpoint.step if checkpoint else 0), pulse.executed
     else:

@@ -21,6 +21,7 @@ from lenext.files import parse_stamped, stamped, to_json, write_atomically
 from lenext.training.folder.names import CHECKPOINTS
 
 NAME = re.compile(r"step-(\d{9,})\.safetensors")
+ASIDE = ".damaged"
 KEPT = 2  # the last good ones
 STATE, DIGEST = "lenext", "digest"  # the entries of the metadata
 
@@ -49,7 +50,8 @@ def write_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     text = to_json(stamped(checkpoint.state))
     metadata = {STATE: text, DIGEST: _digest(tensors, text)}
     write_atomically(path, lambda beside: save_file(tensors, beside, metadata))
-    for old in checkpoint_files(run)[:-KEPT]:
+    before = [each for each in checkpoint_files(run) if _step(each) < checkpoint.step]
+    for old in before[: -(KEPT - 1)]:
         with contextlib.suppress(OSError):
             old.unlink()
     return path
@@ -64,8 +66,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Return a checkpoint whose every byte is as it was written.
 
     Raises:
-        UserError: it is damaged, or cannot be read.
+        UserError: it is damaged.
+        LenextError: it cannot be read.
     """
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise LenextError(f"cannot read {path}: {error.strerror}") from error
     try:
         with safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -80,21 +87,44 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(int(named[1]) if named else int(state["pace"]["step"]), tensors, state)
 
 
-def last_checkpoint(run: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the last whole checkpoint of a run, or None, and what is wrong with later ones."""
-    wrong: list[str] = []
+def last_checkpoint(run: Path) -> tuple[Checkpoint | None, dict[Path, str]]:
+    """Return the last whole checkpoint of a run, or None, and what is wrong with later ones.
+
+    Raises:
+        LenextError: one cannot be read.
+    """
+    wrong: dict[Path, str] = {}
     for path in reversed(checkpoint_files(run)):
         try:
             return read_checkpoint(path), wrong
         except UserError as error:
-            wrong.append(str(error))
+            wrong[path] = str(error)
     return None, wrong
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged checkpoint another name, by which it is taken for none, and return it.
+
+    Raises:
+        LenextError: it cannot be renamed.
+    """
+    aside = path.with_name(f"{path.name}{ASIDE}")
+    try:
+        return path.replace(aside)
+    except OSError as error:
+        raise LenextError(f"cannot rename {path}: {error.strerror}") from error
 
 
 def checkpoint_files(run: Path) -> list[Path]:
     """Return the files of a run's checkpoints, the earliest first."""
     found = ((NAME.fullmatch(path.name), path) for path in (run / CHECKPOINTS).glob("step-*.safetensors"))
     return [path for _, path in sorted((int(named[1]), path) for named, path in found if named)]
+
+
+def _step(path: Path) -> int:
+    named = NAME.fullmatch(path.name)
+    assert named is not None
+    return int(named[1])
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import struct
 import time
 from dataclasses import astuple, dataclass
@@ -50,27 +48,32 @@ def read_pulse(run: Path) -> Pulse | None:
 class PulseFile:
     """Writes the pulse of a run; a file that was there goes on being counted.
 
-    What is written is in the hands of the system at once, without a call to it: a killed process loses no step.
+    What is written is in the hands of the system at once: a killed process loses no step.
 
     Raises:
         LenextError: the file cannot be written.
     """
 
     def __init__(self, run: Path) -> None:
-        self.pulse = read_pulse(run) or Pulse()
+        self.pulse, self.path = read_pulse(run) or Pulse(), run / PULSE
         try:
-            with (run / PULSE).open("a+b") as file:
-                file.truncate(LAYOUT.size)
-                self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+            self._file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
         except OSError as error:
-            raise LenextError(f"cannot write {run / PULSE}: {error.strerror}") from error
+            raise LenextError(f"cannot write {self.path}: {error.strerror}") from error
 
     def beat(self) -> None:
-        """Write the pulse as it is now."""
+        """Write the pulse as it is now.
+
+        Raises:
+            LenextError: the write failed.
+        """
         self.pulse.beat = time.time()
-        LAYOUT.pack_into(self._map, 0, MAGIC, *astuple(self.pulse))
+        try:
+            self._file.seek(0)
+            self._file.write(LAYOUT.pack(MAGIC, *astuple(self.pulse)))
+        except OSError as error:
+            raise LenextError(f"cannot write {self.path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the file, which stays."""
-        with contextlib.suppress(BufferError, ValueError):
-            self._map.close()
+        self._file.close()

@@ -19,14 +19,15 @@ import torch
 
 from lenext.data.reading import Reading, available_cores
 from lenext.data.source import Source
-from lenext.errors import UserError
+from lenext.errors import UserError, one_line
 from lenext.files import exists
 from lenext.processes import Group
 from lenext.training.arithmetic import Arithmetic
-from lenext.training.folder.names import IMAGES
+from lenext.training.folder.names import IMAGES, START
 from lenext.training.preparing import Prepared
 from lenext.training.settings import Settings
 
+SHOWN = 120  # characters of a value in a message
 HEADER = ("part", "image", "class", "digest")
 
 # What a run decides when it begins, by its place in the record, and how a message calls it.
@@ -106,21 +107,38 @@ def full_record(
     }
 
 
-def settings_of(record: Mapping[str, Any]) -> Settings:
-    """Return the settings of a run by its record, with what it decided when it began in place of what was open."""
-    said, folder = dict(record["settings"]), Path(record["folder"])
-    if said["size"] is not None:
-        said["size"] = tuple(said["size"])
-    said["data"] = _seen_from(folder, said["data"])
-    if said["weights"] is not None and exists(folder / said["weights"]):
-        said["weights"] = str(folder / said["weights"])
-    if "recipe" in record:
-        chosen = Arithmetic(**record["arithmetic"]).overrides()
-        said["overrides"] = {**said["overrides"], **chosen}
-        said["loading"] = record["data"]["loading"]
-        said["threads"] = record["hardware"]["threads"]
-        said["device"] = record["hardware"]["device"]
-    return Settings(**said)
+def settings_of(record: Mapping[str, Any], run: Path) -> Settings:
+    """Return the settings of a run by its record, with what it decided when it began in place of what was open.
+
+    Raises:
+        UserError: the record lacks something.
+    """
+    try:
+        said, folder = dict(record["settings"]), Path(record["folder"])
+        if said["size"] is not None:
+            said["size"] = tuple(said["size"])
+        said["data"] = _seen_from(folder, said["data"])
+        if exists(run / START):
+            said |= {"weights": str(run / START), "grow": None}
+        elif said["weights"] is not None and exists(folder / said["weights"]):
+            said["weights"] = str(folder / said["weights"])
+        if "recipe" in record:
+            chosen = Arithmetic(**record["arithmetic"]).overrides()
+            said["overrides"] = {**said["overrides"], **chosen}
+            said["loading"] = record["data"]["loading"]
+            said["threads"] = record["hardware"]["threads"]
+            said["device"] = record["hardware"]["device"]
+        return Settings(**said)
+    except (KeyError, TypeError) as error:
+        raise _lacking(record, run, error) from error
+
+
+def _lacking(record: Mapping[str, Any], run: Path, error: Exception) -> UserError:
+    writer = record.get("lenext_version", "an unknown version")
+    return UserError(
+        f"the record of {run} lacks what this version needs ({one_line(error)}); lenext {writer} wrote it: use that, "
+        f"or start anew with --weights {run}"
+    )
 
 
 def _seen_from(folder: Path, data: str) -> str:
@@ -140,18 +158,28 @@ def require_same(before: Mapping[str, Any], now: Mapping[str, Any], ready: Prepa
     """
     for keys, called in DECIDED.items():
         then, there = before, now
-        for key in keys:
-            then, there = then[key], there[key]
-        then, there = _plain(then), _plain(there)
-        if isinstance(then, dict) and isinstance(there, dict):
-            both = [key for key in then if then[key] == there.get(key) or key in OF_MACHINE]
-            then, there = ({key: each[key] for key in each if key not in both} for each in (then, there))
+        try:
+            for key in keys:
+                then, there = then[key], there[key]
+        except (KeyError, TypeError) as error:
+            raise _lacking(before, run, error) from error
+        then, there = _differing(_plain(then), _plain(there))
         if then == there:
             continue
         differs = f"{called} was {_short(then)} when the run began, and is {_short(there)} now"
         if keys[0] == "data":
-            differs += _first_difference(run / before["data"]["list"], ready)
+            differs += _first_difference(run / IMAGES, ready)
         raise UserError(f"{differs}; bring back what was, or start anew with --weights {run}")
+
+
+def _differing(then: Any, there: Any) -> tuple[Any, Any]:
+    """Return what differs between two values: of objects those keys, of lists the first item."""
+    if isinstance(then, dict) and isinstance(there, dict):
+        same = [key for key in then if then[key] == there.get(key) or key in OF_MACHINE]
+        return tuple({key: each[key] for key in each if key not in same} for each in (then, there))  # type: ignore[return-value]
+    if isinstance(then, list) and isinstance(there, list):
+        return next((pair for pair in zip_longest(then, there) if pair[0] != pair[1]), (None, None))
+    return then, there
 
 
 def _plain(value: Any) -> Any:
@@ -162,7 +190,7 @@ def _plain(value: Any) -> Any:
 
 def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def listed(ready: Prepared) -> Iterator[tuple[str, str, str, str]]:
@@ -170,7 +198,7 @@ def listed(ready: Prepared) -> Iterator[tuple[str, str, str, str]]:
     for part, reading in _parts(ready).items():
         digests = reading.digests.tolist()
         for name, label, digest in zip(reading.split.names, reading.labels.tolist(), digests, strict=True):
-            yield part, name, str(label), f"{digest:016x}"
+            yield part, name.encode("utf-8", "backslashreplace").decode(), str(label), f"{digest:016x}"
 
 
 def images_list(ready: Prepared) -> str:
@@ -186,11 +214,13 @@ def _first_difference(path: Path, ready: Prepared) -> str:
     """Say which image is the first that differs from the list, where there is one."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for then, there in zip_longest(list(csv.reader(file))[1:], listed(ready)):
+            rows = csv.reader(file)
+            next(rows)
+            for then, there in zip_longest(rows, listed(ready)):
                 if then is None or there is None or then != list(there):
                     then, there = (f"{each[1]} ({each[0]}, {each[3]})" if each else "none" for each in (then, there))
                     return f"; the first image that differs was {then}, and is {there}"
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, StopIteration):
         pass
     return ""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lenext.errors import LenextError, UserError, one_line
 from lenext.files import create_text, exists, is_folder, parse_stamped, stamped, to_json, write_text
-from lenext.training.folder.names import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT
+from lenext.training.folder.names import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT, START
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
 PATIENCE = 2.0  # seconds for whoever only looks whether a run is under way
@@ -50,9 +50,7 @@ class RunFolder:
         Raises:
             UserError: no run, one that is finished, or one that another process has.
         """
-        record = read_record(path)
-        if record["state"] == "finished":
-            raise UserError(f"{path} is finished; to train its weights further, give --weights {path} to a new run")
+        read_record(path)
         folder = cls(path, made=False, begun=True)
         try:
             folder._lock.acquire(timeout=PATIENCE)
@@ -60,6 +58,10 @@ class RunFolder:
             raise UserError(f"another process is at work on {path}; wait for it, or end it") from None
         except OSError as error:
             raise UserError(f"cannot write to the run folder {path}: {error.strerror}") from error
+        record = read_record(path)  # which whoever had it may just have finished
+        if record["state"] == "finished":
+            folder._lock.release()
+            raise UserError(f"{path} is finished; to train its weights further, give --weights {path} to a new run")
         for left in [*path.glob(".*.tmp"), *(path / CHECKPOINTS).glob(".*.tmp")]:
             if BESIDE.fullmatch(left.name):
                 with contextlib.suppress(OSError):
@@ -81,7 +83,7 @@ class RunFolder:
                         f"{out} already holds a run; give another --out, or let that one go on, if it was interrupted: "
                         f"lenext train --resume {out}"
                     )
-                if any(path.iterdir()):
+                if any(not BESIDE.fullmatch(each.name) for each in path.iterdir()):
                     raise UserError(f"{out} is not empty, and a run needs a folder of its own; give another --out")
                 return cls(path, made=False)._claim(record)
             _make(path, exist_ok=True)
@@ -96,6 +98,17 @@ class RunFolder:
     def model_file(self) -> Path:
         """The file that holds the weights and all that is needed to use them."""
         return self.path / NAME
+
+    @property
+    def start(self) -> Path:
+        """The file that holds the weights that the run began from, where it began from some."""
+        return self.path / START
+
+    def finished_epochs(self) -> int:
+        """Return how many epochs `metrics.jsonl` tells of."""
+        with contextlib.suppress(OSError):
+            return (self.path / METRICS).read_bytes().count(b"\n")
+        return 0
 
     @property
     def report(self) -> Path:

@@ -28,7 +28,7 @@ from lenext.training.pace import Pace
 from lenext.training.preparing import JUDGING_BATCH, Prepared
 from lenext.training.telling import tell_waiting
 from lenext.weights.loading import answering
-from lenext.weights.model_file import model_metadata
+from lenext.weights.model_file import model_metadata, write_model_file
 
 PARTS = 25  # of an epoch, for the curve of the training loss
 PAGE_EVERY = 5.0  # seconds from one version of the live page to the next, and
@@ -90,11 +90,22 @@ class RunWriter:
         """Write down what was decided, before the first step."""
         self.keeping = keeping
         keeping.about = self._about()
-        if "resumed" not in self.record:
+        if not (self.folder.path / IMAGES).exists():
             write_text(self.folder.path / IMAGES, images_list(self.ready))
+        if self.record["settings"]["weights"] is not None and not self.folder.start.exists():
+            self._write_start()
         self.folder.write_metrics(self.history)
         self.folder.write_record({**self.record, "state": "running", "result": self.record.get("result")})
         self._show()
+
+    def _write_start(self) -> None:
+        """Keep the weights that the run begins from, so that it does not need their file again."""
+        spec, ready = self.ready.model.spec, self.ready
+        assert spec is not None
+        metadata = model_metadata(
+            spec, ready.classes, ready.data.preprocessing.to_json(), figures={}, trained_on={"location": "before"}
+        )
+        write_model_file(self.folder.start, ready.model.state_dict(), {**metadata, **ready.origin}, ready.trained_on)
 
     def beat(self, place: Place, pace: Pace) -> None:
         """Note that a step was made."""
