@@ -73,8 +73,8 @@ def step_memory(model: ImageClassifier, recipe: Recipe, images: int, device: tor
     )
 
 
-def require_memory(memory: StepMemory, progress: Progress) -> None:
-    """Refuse a step that cannot fit, and tell of one that may not.
+def require_memory(memory: StepMemory, progress: Progress) -> StepMemory:
+    """Return the memory of a step; refuse one that cannot fit, and tell of one that may not.
 
     Raises:
         UserError: it takes more than is free, however it is counted.
@@ -83,6 +83,7 @@ def require_memory(memory: StepMemory, progress: Progress) -> None:
         raise UserError(f"{memory}; {memory.way_out()}")
     if memory.needed > memory.free:
         progress.note(f"note: {memory}; should it not do, {memory.way_out()}")
+    return memory
 
 
 @contextlib.contextmanager

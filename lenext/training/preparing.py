@@ -96,11 +96,11 @@ def prepare(
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    memory = step_memory(model, recipe, -(-min(recipe.batch_size, len(data.train.images)) // group.world), device)
-    require_memory(memory, progress)
+    images = min(recipe.batch_size, len(data.train.images))
+    memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
-    if start is not None and has_folded_norms(model):
+    if start and has_folded_norms(model):
         notes.append(_unfold(model, data, recipe, device, settings))
     train = TrainingLoader(
         data.train, data.preprocessing,
@@ -110,8 +110,7 @@ def prepare(
     )  # fmt: skip
     criterion = Criterion(recipe, train.class_counts, device)
     steps = recipe.epochs * train.steps
-    with memory_explained(memory):
-        arithmetic = _arithmetic(model, settings, recipe, criterion, train, progress)
+    arithmetic = _arithmetic(model, settings, recipe, criterion, train, memory, progress)
     if settings.sync_norm:
         model = synchronised(model, device, group)
     deadline = started + 60 * settings.minutes - SAVING if settings.minutes else None
@@ -135,6 +134,7 @@ def _arithmetic(
     recipe: Recipe,
     criterion: Criterion,
     train: TrainingLoader,
+    memory: StepMemory,
     progress: Progress,
 ) -> Arithmetic:
     """Return how to train, which the first process chooses for all."""
@@ -148,7 +148,8 @@ def _arithmetic(
             )
         )  # fmt: skip
 
-    return Arithmetic(**train.group.agreed(chosen))
+    with memory_explained(memory):
+        return Arithmetic(**train.group.agreed(chosen))
 
 
 def judging_loader(reading: Reading, preprocessing: Preprocessing, device: torch.device, group: Group) -> Loader:

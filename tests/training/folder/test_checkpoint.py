@@ -53,7 +53,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
 
 def test_the_last_ones_stay(tmp_path: Path) -> None:
     assert last_checkpoint(tmp_path) == (None, {})
-    for step in (1, 999_999_999, 1_000_000_000, 20):
+    for step in (1, 20, 999_999_999, 1_000_000_000):
         write_checkpoint(tmp_path, made(step))
     names = [path.name for path in checkpoint_files(tmp_path)]
     assert names == ["step-999999999.safetensors", "step-1000000000.safetensors"]
