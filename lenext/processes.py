@@ -125,18 +125,28 @@ class Group:
         return said["value"]
 
     def shared(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a module's `forward` as one whose gradients are the mean of all processes'; weights become equal."""
+        """Return a module's `forward`, all processes having its weights as the first has them.
+
+        On GPUs it is one that exchanges the gradients while they are made; on CPUs, `exchange` does it.
+        """
         if self.world == 1:
+            return forward
+        if next(module.parameters()).device.type == "cpu":
+            for tensor in module.state_dict().values():
+                torch.distributed.broadcast(tensor, 0)
             return forward
         with warnings.catch_warnings():  # what newer versions call this, older ones do not know
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            return nn.parallel.DistributedDataParallel(
-                _Forward(module, forward),
-                broadcast_buffers=False,
-                # Else the order of the gradients, and with it that of their sums, changes after the first step; one
-                # that follows a checkpoint would round otherwise.
-                find_unused_parameters=next(module.parameters()).device.type == "cpu",
-            )
+            return nn.parallel.DistributedDataParallel(_Forward(module, forward), broadcast_buffers=False)
+
+    def exchange(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every gradient on a CPU the mean of all processes', summed in an order that never changes.
+
+        That of DistributedDataParallel changes after its first step, so that one after a checkpoint would round
+        otherwise.
+        """
+        if self.world > 1 and parameters[0].device.type == "cpu":
+            self.average([each.grad for each in parameters if each.grad is not None])
 
     def last_only(self, forward: Callable[..., Any], last: bool) -> contextlib.AbstractContextManager[None]:
         """Let the gradients of what is inside be exchanged only where it is the last part of a step."""
@@ -160,7 +170,6 @@ class Group:
 
 
 ALONE = Group()
-warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified", module="torch")
 
 
 class _Forward(nn.Module):

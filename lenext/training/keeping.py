@@ -78,12 +78,7 @@ class Keeping:
         """
         if self.on_step is not None:
             self.on_step(place, pace)
-        due = time.perf_counter() - self.last >= self.seconds
-        stops, dues = self.group.sums(self.stop is not None, due and self.group.first)
-        if stops and self.stop is None:
-            self.stop = Terminated()
-        if stops or dues:
-            self.keep(work, place, pace)
+        self._keep(work, place, pace, due=time.perf_counter() - self.last >= self.seconds)
 
     def keep(self, work: Work, place: Place, pace: Pace) -> None:
         """Write a checkpoint.
@@ -91,12 +86,19 @@ class Keeping:
         Raises:
             LenextError: the write failed.
         """
+        self._keep(work, place, pace, due=True)
+
+    def _keep(self, work: Work, place: Place, pace: Pace, *, due: bool) -> None:
+        stops, dues = self.group.sums(self.stop is not None, due and self.group.first)
+        if not stops and not dues:
+            return
         checkpoint = _checkpoint(work, place, pace, self)
         if self.run is not None and _is_sound(work.model):  # from others a run would only come to the same end
             self.written = write_checkpoint(self.run, checkpoint)
         self.last = time.perf_counter()
-        if self.stop is not None:
-            raise self.stop
+        if stops:  # which all know, whereas a signal may have come to some since
+            self.group.sums(0)  # no process leaves before all have come here
+            raise self.stop or Terminated()
 
     @contextlib.contextmanager
     def judging(self, work: Work, place: Place, pace: Pace) -> Iterator[None]:

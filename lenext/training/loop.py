@@ -102,7 +102,7 @@ def fit(
         _follow(group, pace)
         place.begin_epoch()
         keeping.keep(work, place, pace)
-        keeping.patient = False
+        keeping.patient = group.world > 1  # who is alone has just written a checkpoint
 
 
 def _make_steps(

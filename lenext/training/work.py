@@ -43,6 +43,7 @@ class Work:
         self.forward = group.shared(model, self.local_forward)
         self.optimiser = make_optimiser(model, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
+        self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
 
     def answers(self, images: Tensor, forward: Forward | None = None) -> tuple[Tensor, list[Tensor]]:
@@ -97,4 +98,5 @@ class Work:
                 # The gradients that come of it are the mean over the group, and are to be the sum.
                 (share * self.group.world * (main + recipe.auxiliary * aside)).backward()  # type: ignore[no-untyped-call]
             loss += share * main.item()
+        self.group.exchange(self.trained)
         return self.group.sums(loss)[0]
