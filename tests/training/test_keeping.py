@@ -78,8 +78,8 @@ class StoppedAt(Keeping):
         super().__init__(run, 0.0)
         self.at = step
 
-    def keep(self, work: Any, place: Any, pace: Pace) -> None:
-        super().keep(work, place, pace)
+    def _keep(self, work: Any, place: Any, pace: Pace, *, due: bool) -> None:
+        super()._keep(work, place, pace, due=due)
         if pace.step == self.at:
             raise KilledError
 
