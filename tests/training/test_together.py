@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,8 +185,9 @@ def test_torchrun_starts_a_killed_process_again(photos: Path, tmp_path: Path) ->
         assert time.monotonic() < end
         assert started.poll() is None, started.communicate()
         time.sleep(0.01)
-    worker = int(subprocess.check_output(["pgrep", "-P", str(started.pid), "-f", "lenext"], text=True).split()[-1])
-    subprocess.check_call(["kill", "-KILL", str(worker)])
+    workers = [each for each in psutil.Process(started.pid).children() if "--model" in each.cmdline()]
+    assert len(workers) == 2
+    workers[-1].kill()
     out, err = started.communicate(timeout=100)
     assert started.returncode == 0, err
     result = json.loads(out[out.index("{") :])
