@@ -13,8 +13,9 @@ import numpy as np
 from lenext.errors import UserError
 from lenext.evaluation.answers import Answers, read_answers
 from lenext.evaluation.significance import Significance, of_other_images, of_same_images
-from lenext.runs.run import Run, read_record, read_run
+from lenext.runs.run import Run, read_run
 from lenext.training.folder.names import ANSWERS
+from lenext.training.folder.states import read_record
 
 SETTINGS = ("settings", "recipe", "arithmetic", "preprocessing", "steps", "data", "hardware", "versions")
 FIGURES = ("top1", "top5", "loss", "train_seconds", "images_per_second", "epochs")

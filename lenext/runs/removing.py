@@ -14,7 +14,7 @@ import filelock
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.runs.holding import is_held
-from lenext.runs.run import Run, read_record, read_run
+from lenext.runs.run import Run, read_run
 from lenext.training.folder.names import (
     ANSWERS,
     BESIDE,
@@ -29,6 +29,7 @@ from lenext.training.folder.names import (
     REPORT,
     START,
 )
+from lenext.training.folder.states import read_record
 
 # What lenext writes into a run folder, in the order of removal: until the record goes, the folder is that of a run.
 FILES = (MODEL, START, ANSWERS, REPORT, METRICS, IMAGES, PULSE, RECORD)

@@ -11,13 +11,12 @@ from typing import Any
 from lenext.errors import UserError
 from lenext.files import parse_stamped
 from lenext.runs.holding import is_held
-from lenext.training.folder.names import METRICS, PULSE, READING, RECORD
+from lenext.training.folder.names import METRICS, PULSE
 from lenext.training.folder.pulse import Pulse, read_pulse
+from lenext.training.folder.states import FAILED, INTERRUPTED, READING, RUNNING, UNDER_WAY, read_record
 
-RUNNING, FINISHED, INTERRUPTED, FAILED, DAMAGED = "running", "finished", "interrupted", "failed", "damaged"
-UNDER_WAY = (READING, RUNNING)
+DAMAGED = "damaged"  # what the record of a run does not say itself
 LARGEST = 2**63  # of the numbers in a file that are believed
-STATES = (*UNDER_WAY, FINISHED, INTERRUPTED, FAILED)
 
 
 @dataclass(frozen=True)
@@ -98,26 +97,6 @@ def read_run(path: Path) -> Run:
         lr=number(pulse.lr) if pulse.step else None,
         seconds_left=number(pulse.left) if running and pulse.left >= 0 else None,
     )
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Return the record of the run folder at `path`.
-
-    Raises:
-        UserError: it is missing, damaged, or of another format.
-    """
-    file = path / RECORD
-    try:
-        if not file.is_file():
-            raise UserError(f"{path} is not a run folder: it has no {RECORD}")
-        record = parse_stamped(file.read_text(encoding="utf-8"), str(file))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is damaged: it is no text") from error
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from error
-    if record.get("state") not in STATES:
-        raise UserError(f"{file} is damaged: its state is {record.get('state')!r}, not {', '.join(STATES)}")
-    return record
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

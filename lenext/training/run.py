@@ -28,7 +28,8 @@ from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
 from lenext.training.folder.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint, set_aside
 from lenext.training.folder.record import first_record, full_record, require_same, resumed_record, settings_of
-from lenext.training.folder.run_folder import RunFolder, read_record, run_folders
+from lenext.training.folder.run_folder import RunFolder, run_folders
+from lenext.training.folder.states import read_record
 from lenext.training.folder.writer import RunWriter, TrainResult
 from lenext.training.keeping import Keeping
 from lenext.training.loop import fit

@@ -112,7 +112,7 @@ def test_a_run_folder_that_is_gone_and_comes_back(
     monkeypatch.setattr(checkpoint, "save_file", vanishing)
     with pytest.raises(LenextError, match="cannot write"):
         lenext.train(photos, "lenet5", out=run, **SETTINGS)
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match=r"is not a run folder: it has no run\.json"):
         lenext.resume(run)
     shutil.rmtree(run, ignore_errors=True)
     away.rename(run)

@@ -10,4 +10,3 @@ START = "start.safetensors"  # the weights that a run began from
 CHECKPOINTS, BOARD = "checkpoints", "tensorboard"  # folders
 IMAGES = "images.csv"
 BESIDE = re.compile(r"\.(.+)\.\d+\.tmp")  # a file that was being written when its process was killed
-READING = "reading"  # the state of a run that has not begun to train

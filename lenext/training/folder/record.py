@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -212,16 +213,14 @@ def images_list(ready: Prepared) -> str:
 
 def _first_difference(path: Path, ready: Prepared) -> str:
     """Say which image is the first that differs from the list, where there is one."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file)
-            next(rows)
-            for then, there in zip_longest(rows, listed(ready)):
-                if then is None or there is None or then != list(there):
-                    then, there = (f"{each[1]} ({each[0]}, {each[3]})" if each else "none" for each in (then, there))
-                    return f"; the first image that differs was {then}, and is {there}"
-    except (OSError, ValueError, IndexError, StopIteration):
-        pass
+    unreadable = contextlib.suppress(OSError, ValueError, IndexError, StopIteration)
+    with unreadable, path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        next(rows)
+        for then, there in zip_longest(rows, listed(ready)):
+            if then is None or there is None or then != list(there):
+                then, there = (f"{each[1]} ({each[0]}, {each[3]})" if each else "none" for each in (then, there))
+                return f"; the first image that differs was {then}, and is {there}"
     return ""
 
 

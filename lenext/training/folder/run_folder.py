@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenext.errors import LenextError, UserError, one_line
-from lenext.files import create_text, exists, is_folder, parse_stamped, stamped, to_json, write_text
-from lenext.training.folder.names import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, READING, RECORD, REPORT, START
+from lenext.errors import LenextError, UserError
+from lenext.files import create_text, exists, is_folder, stamped, to_json, write_text
+from lenext.training.folder.names import ANSWERS, BESIDE, CHECKPOINTS, LOCK, METRICS, RECORD, REPORT, START
+from lenext.training.folder.states import FINISHED, READING, read_record
 from lenext.weights.model_file import NAME, read_metadata, write_model_file
 
 PATIENCE = 2.0  # seconds for whoever only looks whether a run is under way
@@ -59,7 +60,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"cannot write to the run folder {path}: {error.strerror}") from error
         record = read_record(path)  # which whoever had it may just have finished
-        if record["state"] == "finished":
+        if record["state"] == FINISHED:
             folder._lock.release()
             raise UserError(f"{path} is finished; to train its weights further, give --weights {path} to a new run")
         for left in [*path.glob(".*.tmp"), *(path / CHECKPOINTS).glob(".*.tmp")]:
@@ -164,20 +165,6 @@ class RunFolder:
                 os.fsync(file.fileno())
         except OSError as error:
             raise LenextError(f"cannot write {path}: {error.strerror}") from error
-
-
-def read_record(run: Path) -> dict[str, Any]:
-    """Return the record of a run.
-
-    Raises:
-        UserError: there is none, or it is damaged.
-    """
-    path = run / RECORD
-    try:
-        return parse_stamped(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else one_line(error)
-        raise UserError(f"{run} holds no run: its {RECORD} cannot be read: {reason}") from error
 
 
 def run_folders(out: str | Path | None, model: str, location: str) -> Iterator[Path]:
