@@ -161,7 +161,7 @@ def _made_before(settings: Settings, out: str | Path | None) -> str | None:
     for path in run_folders(out, settings.model, settings.data):
         if not exists(path):
             return None
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError, KeyError, ValueError):  # what another version wrote is not of this launch
             record = read_record(path)
             if (
                 record["launch"] == launch
