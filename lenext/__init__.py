@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lenext.cost.cost import Cost
     from lenext.cost.profile import profile
     from lenext.creation import create
+    from lenext.dense import densify
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import evaluate
     from lenext.growing import grow
@@ -39,6 +40,7 @@ _HOME = {
     "compound": "lenext.models.scaling",
     "convert": "lenext.conversion",
     "create": "lenext.creation",
+    "densify": "lenext.dense",
     "evaluate": "lenext.evaluation.evaluate",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
@@ -61,6 +63,7 @@ __all__ = [
     "compound",
     "convert",
     "create",
+    "densify",
     "evaluate",
     "grow",
     "list_models",

@@ -5,20 +5,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
 from lenext.errors import UserError
+from lenext.models.sliding import AtEachPlace, Sliding, as_convolution, refuse_shifts
 
 
 class Head(nn.Module, ABC):
-    """A head embeds the last feature map and classifies the embedding; `classifier` is its last layer."""
+    """A head embeds the last feature map and classifies the embedding; `classifier` is its last layer.
+
+    `stride` is how many places lie between neighbouring windows once it slides over a larger map.
+    """
 
     classifier: nn.Module
+    stride: int = 1
 
     @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
         """Return what enters `classifier`: (N, C, H, W) -> (N, D)."""
+
+    @abstractmethod
+    def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
+        """Return what gives the answer of this head at every window of a map: (N, C, H, W) -> (N, classes, h, w).
+
+        `window` is the height and width of the map that the head answers once. Dense layers become convolutions with
+        copies of their weights; the other layers are shared with the head. Windows lie `stride` places apart, or one,
+        where the last pool is `shifted`.
+
+        Raises:
+            UserError: the head fits no such window, or its last pool cannot be shifted.
+        """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits: (N, C, H, W) -> (N, classes)."""
@@ -29,8 +45,9 @@ class Head(nn.Module, ABC):
 class DenseHead(Head):
     """Pool, flatten, dense layers: fits feature maps of one size only.
 
-    `channels` and `size` are those of the map after pooling; `hidden` are the widths of the dense layers, each
-    followed by `activation` and then by dropout of the rate in `dropout`; `classifier` takes the last of them.
+    `channels` and `size` are those of the map after the `pool` of `stride`; `hidden` are the widths of the dense
+    layers, each followed by `activation` and then by dropout of the rate in `dropout`; `classifier` takes the last of
+    them.
     """
 
     def __init__(
@@ -41,11 +58,12 @@ class DenseHead(Head):
         classifier: nn.Module,
         *,
         pool: nn.Module,
+        stride: int = 2,
         activation: type[nn.Module],
         dropout: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__()
-        self.channels, self.size = channels, size
+        self.channels, self.size, self.stride = channels, size, stride
         self.pool = pool
         self.flatten = nn.Flatten()
         widths = (channels * size[0] * size[1], *hidden)
@@ -61,41 +79,47 @@ class DenseHead(Head):
             UserError: the map is not of the size that the dense layers were built for.
         """
         x = self.pool(x)
-        if x.shape[-3:] != (self.channels, *self.size):
-            found, built = ("x".join(map(str, shape)) for shape in (x.shape[-3:], (self.channels, *self.size)))
-            raise UserError(
-                f"the feature map is {found}, but the dense layers were built for {built}; "
-                "resize the image, or create the model with that size="
-            )
+        self._require(tuple(x.shape[-3:]))
         x = self.flatten(x)  # (N, C, H, W) -> (N, C*H*W)
         for layer, dropout in zip(self.dense, self.dropout, strict=True):
             x = dropout(self.activation(layer(x)))
         return x
 
     def convolutional(self) -> nn.Sequential:
-        """Return the same head as convolutions, with copies of its weights: it slides over larger maps.
+        """Return the dense layers as convolutions, with copies of their weights: (N, C, H, W) -> (N, classes, h, w).
 
-        (N, C, H, W) -> (N, classes, h, w); the first dense layer becomes a convolution as large as its map.
+        The first is as large as the map after pooling, the others are 1x1.
+        """
+        convolutions: dict[str, nn.Module] = {}
+        channels, kernel = self.channels, self.size
+        for number, layer in enumerate(self.dense, 1):
+            assert isinstance(layer, nn.Linear)
+            convolutions[f"conv{number}"] = as_convolution(layer, channels, kernel)
+            convolutions[f"activation{number}"] = self.activation
+            convolutions[f"dropout{number}"] = self.dropout[number - 1]
+            channels, kernel = layer.out_features, (1, 1)
+        last = self.classifier
+        slides = as_convolution(last, channels, kernel) if isinstance(last, nn.Linear) else AtEachPlace(last)
+        convolutions[f"conv{len(self.dense) + 1}" if isinstance(last, nn.Linear) else "classifier"] = slides
+        return nn.Sequential(OrderedDict(convolutions))
+
+    def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> Sliding:
+        """Return what gives this head's answer at every window of a map: (N, C, H, W) -> (N, classes, h, w).
 
         Raises:
-            UserError: the classifier is no dense layer.
+            UserError: the dense layers were built for another window.
         """
-        layers = [*self.dense, self.classifier]
-        convolutions: dict[str, nn.Module] = {"pool": self.pool}
-        channels, kernel = self.channels, self.size
-        for number, layer in enumerate(layers):
-            if not isinstance(layer, nn.Linear):
-                raise UserError(f"a {type(layer).__name__} cannot become a convolution; only dense layers can")
-            conv = nn.Conv2d(channels, layer.out_features, kernel, device=layer.weight.device, dtype=layer.weight.dtype)
-            with torch.no_grad():
-                conv.weight.copy_(layer.weight.view_as(conv.weight))
-                conv.bias.copy_(layer.bias)  # type: ignore[union-attr]
-            convolutions[f"conv{number + 1}"] = conv
-            if number < len(self.dense):
-                convolutions[f"activation{number + 1}"] = self.activation
-                convolutions[f"dropout{number + 1}"] = self.dropout[number]
-            channels, kernel = layer.out_features, (1, 1)
-        return nn.Sequential(OrderedDict(convolutions))
+        layer = self.dense[0].get_parameter("weight")
+        self._require(tuple(self.pool(layer.new_empty(0, self.channels, *window)).shape[1:]))
+        return Sliding(self.pool, self.convolutional(), window, self.stride, shifted=shifted)
+
+    def _require(self, shape: tuple[int, ...]) -> None:
+        if shape != (self.channels, *self.size):
+            found, built = ("x".join(map(str, sides)) for sides in (shape, (self.channels, *self.size)))
+            raise UserError(
+                f"the feature map is {found}, but the dense layers were built for {built}; "
+                "resize the image, or create the model with that size="
+            )
 
 
 class PoolHead(Head):
@@ -127,6 +151,23 @@ class PoolHead(Head):
         embedded: Tensor = self.dropout(self.after(x))
         return embedded
 
+    def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
+        """Return what gives this head's answer at every window of a map: (N, C, H, W) -> (N, classes, h, w).
+
+        Raises:
+            UserError: `shifted`, for the pool is global.
+        """
+        refuse_shifts(shifted)
+        assert isinstance(self.classifier, nn.Linear)
+        layers: dict[str, nn.Module] = {
+            "before": self.before,
+            "pool": nn.AvgPool2d(window, 1),
+            "after": nn.Identity() if isinstance(self.after, nn.Identity) else AtEachPlace(self.after),
+            "dropout": self.dropout,
+            "classifier": as_convolution(self.classifier, self.classifier.in_features),
+        }
+        return nn.Sequential(OrderedDict(layers))
+
 
 class ClassMapHead(Head):
     """A 1x1 convolution draws one map a class, and the mean of each map is its logit.
@@ -150,3 +191,13 @@ class ClassMapHead(Head):
         """Return the logits: (N, C, H, W) -> (N, classes)."""
         logits: Tensor = self.flatten(self.pool(self.activation(self.classifier(x))))
         return logits
+
+    def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
+        """Return what gives this head's answer at every window of a map: (N, C, H, W) -> (N, classes, h, w).
+
+        Raises:
+            UserError: `shifted`, for the pool is global.
+        """
+        refuse_shifts(shifted)
+        layers = {"classifier": self.classifier, "activation": self.activation, "pool": nn.AvgPool2d(window, 1)}
+        return nn.Sequential(OrderedDict(layers))

@@ -26,7 +26,9 @@ class MLP(ImageClassifier):
         self.stem = nn.Identity()
         self.stages = nn.ModuleList()
         classifier = nn.Linear(hidden, classes)
-        self.head = DenseHead(in_channels, size, (hidden,), classifier, pool=nn.Identity(), activation=nn.ReLU)
+        self.head = DenseHead(
+            in_channels, size, (hidden,), classifier, pool=nn.Identity(), stride=1, activation=nn.ReLU
+        )
 
 
 @register(

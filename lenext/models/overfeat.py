@@ -44,7 +44,7 @@ class OverFeat(ImageClassifier):
         side = _fast_side if fast else _accurate_side
         self.head = DenseHead(
             1024, (side(size[0]), side(size[1])), hidden, nn.Linear(hidden[-1], classes),
-            pool=pool, activation=nn.ReLU, dropout=(dropout, dropout),
+            pool=pool, stride=2 if fast else 3, activation=nn.ReLU, dropout=(dropout, dropout),
         )  # fmt: skip
         initialise(self, init, gaussian(0.01))
 

@@ -20,6 +20,7 @@ from lenext.models.blocks import named
 from lenext.models.heads import Head
 from lenext.models.initialisation import Init, draw, initialise
 from lenext.models.scaling import scale_depth, scale_width
+from lenext.models.sliding import PyramidPool, as_convolution, refuse_shifts
 from lenext.registry import Claim, Facts, Published, register
 
 SLOPE = 0.25  # of every PReLU at first
@@ -55,6 +56,23 @@ class PyramidHead(Head):
         x = torch.cat([F.adaptive_max_pool2d(x, side).flatten(1) for side in LEVELS], 1)  # (N, 63 C)
         embedded: Tensor = self.dropout2(self.dense2(self.dropout1(self.dense1(x))))
         return embedded
+
+    def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
+        """Return what gives this head's answer at every window of a map: (N, C, H, W) -> (N, classes, h, w).
+
+        Raises:
+            UserError: `shifted`, for the pyramid covers its window whole.
+        """
+        refuse_shifts(shifted)
+        layers = named(pool=PyramidPool(LEVELS, window))
+        for name, part in (("1", self.dense1), ("2", self.dense2)):
+            dense = part.get_submodule("dense")
+            assert isinstance(dense, nn.Linear)
+            layers.add_module(f"conv{name}", as_convolution(dense, dense.in_features))
+            layers.add_module(f"activation{name}", part.get_submodule("activation"))
+        assert isinstance(self.classifier, nn.Linear)
+        layers.add_module("classifier", as_convolution(self.classifier, self.classifier.in_features))
+        return layers
 
 
 class PReLUNet(ImageClassifier):

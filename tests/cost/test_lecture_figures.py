@@ -60,8 +60,8 @@ def test_002_convolutional_form_of_alexnet() -> None:
     torch.manual_seed(0)
     model = lenext.create("alexnet").eval()
     assert isinstance(model.head, DenseHead)
-    head = model.head.convolutional()
-    printed = [repr(module) for module in head if isinstance(module, nn.Conv2d)]
+    head = model.head.sliding((13, 13))
+    printed = [repr(module) for module in head.modules() if isinstance(module, nn.Conv2d)]
     assert printed == [
         "Conv2d(256, 4096, kernel_size=(6, 6), stride=(1, 1))",
         "Conv2d(4096, 4096, kernel_size=(1, 1), stride=(1, 1))",
