@@ -2,61 +2,130 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from lenext.cli.arguments import DataArgument, DeviceOption, JsonOption, ThreadsOption, WeightsOption
-from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
+from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption, new_file
+from lenext.cli.evaluate_tables import print_comparisons, print_evaluation
+from lenext.cli.output import STARTED, TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
 
-SHOWN = 10
+WORDS = "TARGET... DATA"
 
 
 def evaluate(
-    target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
-    data: DataArgument,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar=WORDS, help="Run folders, model files, or a model's name with --weights; and then the data."
+        ),
+    ],
     split: Annotated[
         str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
     ] = None,
-    views: Annotated[Literal["center"], typer.Option(help="How often each image is looked at.")] = "center",
+    views: Annotated[
+        str, typer.Option(help="How each image is looked at: center, mirror, full, ten-crop, dense, multi-scale, ...")
+    ] = "center",
     among_present: Annotated[
         bool, typer.Option("--among-present", help="Choose only among the classes of the data.")
     ] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average the answers of all targets.")] = False,
+    average: Annotated[
+        Literal["probabilities", "logits", "weights"], typer.Option(help="What --ensemble averages.")
+    ] = "probabilities",
+    fit_weights: Annotated[
+        bool, typer.Option("--fit-weights", help="Let members count so much that the loss is lowest, crosswise.")
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the average of --average weights: a .safetensors file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the answer to each image: a .parquet or .csv file.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of it all: an .html file.")] = None,
+    seed: Annotated[int, typer.Option(help="Of views at places that are drawn.", min=0)] = 0,
     weights: WeightsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge a trained model on labelled images.
+    """Judge trained models on labelled images: one, several side by side, or several averaged.
 
-    Example: [bold]lenext evaluate runs/lenet5-digits digits[/bold]
+    Example: [bold]lenext evaluate runs/lenet5-digits digits --report page.html[/bold]
     """
-    from dataclasses import asdict, replace
-
-    refuse_hostile(weights or target)
+    targets, data = _targets_and_data(words, weights)
+    _require_sense(targets, ensemble, average, fit_weights, save, (out, report))
+    paths = [new_file(path) for path in (out, report, save)]
+    refuse_hostile(*(targets if weights is None else [weights]))
     with interrupts_held():
         from lenext.classifier import load
         from lenext.device import set_threads
-        from lenext.evaluation.evaluate import evaluate as judge
+        from lenext.evaluation.evaluate import evaluate_each, evaluate_ensemble, evaluate_one
+        from lenext.evaluation.examination import Examination
+        from lenext.evaluation.views.protocols import protocol
+        from lenext.evaluation.writing import Files, write_evaluation
 
+    protocol(views)
+    files = Files(*paths)
     set_threads(threads)
-    classifier = load(target, weights=weights, device=device)
-    if classifier.presumed:
-        say(f"note: {classifier.presumed}")
-    result = judge(
-        classifier, data, split=split, among_present=among_present, strict=strict, progress=TerminalProgress()
-    )
-    result = replace(result, seconds=elapsed())
-    if json:
-        print_json(asdict(result))
+    classifiers = [load(target, weights=weights, device=device) for target in targets]
+    for notice in dict.fromkeys(classifier.presumed for classifier in classifiers if classifier.presumed):
+        say(f"note: {notice}")
+    exam = Examination(
+        classifiers, data, split=split, among_present=among_present, strict=strict, seed=seed,
+        progress=TerminalProgress(), names=targets, started=STARTED,
+    )  # fmt: skip
+    if len(targets) > 1 and not ensemble:
+        results, comparisons = evaluate_each(exam, views)
+        if json:
+            rows = [replace(result, seconds=elapsed()).to_json() for result in results]
+            print_json({"models": rows, "comparisons": [each.to_json() for each in comparisons]})
+        else:
+            print_comparisons(results, comparisons, elapsed())
         return
-    top5 = f", top-5 {result.top5:.2f} %" if result.top5 is not None else ""
-    print(
-        f"{result.model}: top-1 {result.top1:.2f} %{top5}, loss {result.loss:.4f} on {result.images:,} images "
-        f"({result.split}) of {result.classes} classes, {result.candidates} candidates, {result.seconds:.1f} s"
-    )
-    for file in result.skipped_files[:SHOWN]:
-        say(f"skipped {file['path']}: {file['reason']}")
-    if result.skipped > SHOWN:
-        say(f"skipped {result.skipped - SHOWN} more; --json lists them")
+    if ensemble:
+        found = evaluate_ensemble(exam, views, average=average, fit_weights=fit_weights)
+    else:
+        found = evaluate_one(exam, views)
+    write_evaluation(found, files, data=data, command=shlex.join(["lenext", *sys.argv[1:]]))
+    found = replace(found, result=replace(found.result, seconds=elapsed()))
+    if json:
+        print_json(found.result.to_json())
+    else:
+        print_evaluation(found, files.all)
+
+
+def _targets_and_data(words: list[str], weights: str | None) -> tuple[list[str], str]:
+    if len(words) < 2:
+        raise typer.BadParameter(f"{words[0]} alone cannot be judged: give {WORDS}", param_hint=WORDS)
+    *targets, data = words
+    if weights is not None and len(targets) > 1:
+        raise typer.BadParameter(
+            f"--weights {weights} are those of one model, and here are {len(targets)}: give a file that says of which "
+            "architecture it is (`lenext convert` writes one), or a name of `lenext weights`, for each"
+        )
+    return targets, data
+
+
+def _require_sense(
+    targets: list[str],
+    ensemble: bool,
+    average: str,
+    fit_weights: bool,
+    save: Path | None,
+    written: tuple[Path | None, Path | None],
+) -> None:
+    """Raise BadParameter where options are given that do nothing together."""
+    if ensemble and len(targets) < 2:
+        raise typer.BadParameter(f"--ensemble needs two targets or more before the data; there is {targets[0]} alone")
+    if not ensemble and (fit_weights or average != "probabilities"):
+        raise typer.BadParameter("--average and --fit-weights are those of an ensemble: give --ensemble too")
+    if save is not None and not (ensemble and average == "weights"):
+        raise typer.BadParameter("--save keeps one network: give --ensemble --average weights, which makes one")
+    if len(targets) > 1 and not ensemble and any(written):
+        raise typer.BadParameter("--out and --report hold the answers of one model, or, with --ensemble, of several")

@@ -220,18 +220,23 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
         canvas.paste(_resized(image, inside, resample), ((width - inside[0]) // 2, (height - inside[1]) // 2))
         return canvas
     covered = (round(width / form.crop_ratio), round(height / form.crop_ratio))
-    scale = max(covered[0] / image.width, covered[1] / image.height)
-    # The side that decides the scale is met exactly; the other one is cut down to whole pixels.
-    outside = tuple(max(c, int(side * scale + 1e-6)) for c, side in zip(covered, image.size, strict=True))
+    outside = covering(image.size, covered)
     left, top = round((outside[0] - width) / 2), round((outside[1] - height) / 2)
     if outside[0] * outside[1] > SLIVER * covered[0] * covered[1]:  # a few pixels by thousands would fill the memory
         across, down = image.width / outside[0], image.height / outside[1]
         box = (left * across, top * down, (left + width) * across, (top + height) * down)
         return image.resize((width, height), resample, box=box)
-    image = _resized(image, (outside[0], outside[1]), resample)
+    image = _resized(image, outside, resample)
     if image.size == (width, height):
         return image
     return image.crop((left, top, left + width, top + height))
+
+
+def covering(sides: tuple[int, int], covered: tuple[int, int]) -> tuple[int, int]:
+    """Return the sides that an image is brought to so that it covers `covered`, and no more, with its own shape."""
+    scale = max(covered[0] / sides[0], covered[1] / sides[1])
+    # The side that decides the scale is met exactly; the other one is cut down to whole pixels.
+    return max(covered[0], int(sides[0] * scale + 1e-6)), max(covered[1], int(sides[1] * scale + 1e-6))
 
 
 def _covering(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
@@ -242,16 +247,16 @@ def _covering(image: Image.Image, size: tuple[int, int], resample: Image.Resampl
     return _resized(image, (max(1, round(width * scale)), max(1, round(height * scale))), resample)
 
 
-def middle(sides: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return top, left, height and width of the part of an image that is no longer than `LONGEST` allows.
+def middle(sides: tuple[int, int], size: tuple[int, int], longest: float = LONGEST) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of the part of an image that is no longer than `longest` allows.
 
     Of the shape of `size`, the largest part that fits into the image may be so many times longer.
     """
     height, width = sides
     if height * size[1] <= width * size[0]:
-        width = min(width, max(1, int(LONGEST * height * size[1] / size[0])))
+        width = min(width, max(1, int(longest * height * size[1] / size[0])))
     else:
-        height = min(height, max(1, int(LONGEST * width * size[0] / size[1])))
+        height = min(height, max(1, int(longest * width * size[0] / size[1])))
     return (sides[0] - height) // 2, (sides[1] - width) // 2, height, width
 
 

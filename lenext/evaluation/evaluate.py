@@ -1,153 +1,198 @@
-"""`evaluate`: a trained classifier judged on a source of labelled images, classes matched by name."""
+"""`evaluate`: a trained classifier judged on a source of labelled images, alone, beside others, or averaged with them."""
 
 from __future__ import annotations
 
-import difflib
-import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from lenext.classifier import Classifier, load
-from lenext.data.loader import Loader
-from lenext.data.opening import open_source
-from lenext.data.reading import Reading, read_split
-from lenext.data.source import ALL, HELD_OUT, Source, split_name
-from lenext.errors import LenextError, UserError
-from lenext.evaluation.judge import Judgement, judge
-from lenext.progress import SILENT, Progress
-
-VIEWS = "center"  # each image once, fitted as in training
-BATCH = 256
+from lenext.classifier import Classifier
+from lenext.data.reading import Reading
+from lenext.errors import UserError
+from lenext.evaluation.averaging import (
+    Average,
+    averaged,
+    crosswise_averaged,
+    equal_weights,
+    fitted_weights,
+    soup,
+)
+from lenext.evaluation.examination import CENTER, Examination, Seconds, Sitting, aligned, require_several
+from lenext.evaluation.figures import figures_of
+from lenext.evaluation.judge import Judgement
+from lenext.evaluation.result import EvaluationResult, Gain
+from lenext.evaluation.significance import of_same_images
+from lenext.evaluation.views.protocols import protocol
 
 
 @dataclass(frozen=True)
-class EvaluationResult:
-    """What a classifier reached on a split: percentages, mean cross-entropy in nats, and counts.
+class Evaluation:
+    """The result, and the answers behind it: to the images of `reading`, among `class_names`."""
 
-    `classes` are those of the data, `candidates` how many the model chose among; `skipped` images could not be
-    read and are listed in `skipped_files`, each as {path, reason}.
-    """
-
-    model: str
-    split: str
-    top1: float
-    top5: float | None
-    loss: float
-    images: int
-    classes: int
-    candidates: int
-    views: str
-    seconds: float
-    skipped: int
-    skipped_files: list[dict[str, str]]
+    result: EvaluationResult
+    judgement: Judgement
+    reading: Reading
+    class_names: tuple[str, ...]
+    standings: tuple[EvaluationResult, ...] = ()
+    blend: Classifier | None = None
 
 
 def evaluate(
-    target: str | Path | Classifier,
-    data: str | Path,
-    *,
-    split: str | None = None,
-    among_present: bool = False,
-    strict: bool = False,
-    device: str = "auto",
-    progress: Progress = SILENT,
+    target: str | Path | Classifier, data: str | Path, *, views: str = CENTER, **options: Any
 ) -> EvaluationResult:
     """Judge a classifier on a split of `data`.
 
         lenext.evaluate("runs/lenet5-digits", "digits").top1
 
-    `split` is `train`, `val`, `test`, `held-out` or `all`. Where it is None: `test`, else `val`, else the images
-    that training did not see, which is the whole where it saw none (known by the bytes of each image). The
-    model chooses among all its classes, or, with `among_present`, among those of the data. Unreadable images are
-    left out, or, with `strict`, an error.
+    `views` is how each image is looked at, one of `lenext.evaluation.views.protocols.PROTOCOLS`; beside any but
+    `center`, the gain over `center` is measured too. The options are those of `Examination`: `split` is `train`, `val`,
+    `test`, `held-out` or `all`; where it is None, it is `test`, else `val`, else the images that training did not see,
+    which is the whole where it saw none (known by the bytes of each image). The model chooses among all its classes,
+    or, with `among_present`, among those of the data. Unreadable images are left out, or, with `strict`, an error.
+    `device`, `seed` (of places that a protocol draws) and `progress` are the others.
 
     Raises:
-        UserError: no such split, a class that the model lacks, or no readable image.
+        UserError: no such split or views, a class that the model lacks, or no readable image.
         LenextError: an unreadable image, where `strict`.
     """
-    started = time.perf_counter()
-    classifier = target if isinstance(target, Classifier) else load(target, device=device)
-    source = open_source(data)
-    columns = _columns(source, classifier)
-    name, reading, skipped = _choose(source, classifier, split, progress)
-    if strict and skipped:
-        raise LenextError(f"{skipped[0][0]} cannot be read: {skipped[0][1]}")
-    if not len(reading.images):
-        reason = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise UserError(f"{source.location} has no readable image in {name}{reason}")
-    loader = Loader(reading, classifier.preprocessing, batch_size=BATCH, device=classifier.device)
-    answers = judge(classifier.model, loader, what=f"judging {name}", progress=progress)
-    if among_present:
-        judgement = Judgement(answers.logits[:, columns], answers.labels)
+    protocol(views)
+    return evaluate_one(Examination([target], data, **options), views).result
+
+
+def ensemble(
+    targets: Sequence[str | Path | Classifier],
+    data: str | Path,
+    *,
+    average: Average = "probabilities",
+    fit_weights: bool = False,
+    views: str = CENTER,
+    **options: Any,
+) -> EvaluationResult:
+    """Judge the average of several classifiers, of any architectures, sizes and preprocessing, on a split of `data`.
+
+        lenext.ensemble(["runs/a", "runs/b"], "photos/").gain.words
+
+    Averaged are their `probabilities`, their `logits`, or, of runs of one architecture, their `weights`, which makes
+    one network of them. Members count equally, or, with `fit_weights`, so much that the loss is lowest, fitted
+    crosswise: never on the images that are judged with it. `views` and the options are those of `evaluate`.
+
+    Raises:
+        UserError: fewer than two members, or members of different classes; as in `evaluate`.
+        LenextError: an unreadable image, where `strict`.
+    """
+    protocol(views)
+    require_several(targets, "an ensemble")
+    exam = Examination(targets, data, **options)
+    return evaluate_ensemble(exam, views, average=average, fit_weights=fit_weights).result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether `b` differs from `a` by more than chance brings, on the same images."""
+
+    a: str
+    b: str
+    gain: Gain
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of the command's JSON."""
+        found = self.gain.to_json()
+        del found["over"]
+        return {"a": self.a, "b": self.b, **found}
+
+
+def evaluate_each(exam: Examination, views: str) -> tuple[list[EvaluationResult], list[Comparison]]:
+    """Judge each classifier on the same images, and compare each two of them."""
+    sittings = [exam.sitting(index, views) for index in range(len(exam.classifiers))]
+    results = [_result(exam, index, sitting) for index, sitting in enumerate(sittings)]
+    comparisons = [
+        Comparison(exam.names[i], exam.names[j], _gain(exam.names[i], sittings[i].judgement, sittings[j].judgement))
+        for i, j in combinations(range(len(sittings)), 2)
+    ]
+    return results, comparisons
+
+
+def evaluate_one(exam: Examination, views: str) -> Evaluation:
+    """Judge the first classifier by the protocol called `views`, and the gain over the centre view where it is another.
+
+    Raises:
+        UserError: the network cannot have the dense form that the protocol asks for.
+    """
+    sitting = exam.sitting(0, views)
+    result = _result(exam, 0, sitting)
+    if views == CENTER:
+        return Evaluation(result, sitting.judgement, exam.images, sitting.class_names)
+    base = exam.sitting(0, CENTER)
+    result = replace(result, gain=_gain(CENTER, base.judgement, sitting.judgement))
+    standings = (_result(exam, 0, base), result)
+    return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, standings)
+
+
+def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_weights: bool = False) -> Evaluation:
+    """Judge the average of all classifiers of the examination, and its gain over the best of them.
+
+    Raises:
+        UserError: members of different classes; weights of networks that differ, or that are to be fitted.
+    """
+    if average == "weights" and fit_weights:
+        raise UserError("the average of weights counts all members equally; fit weights of probabilities or logits")
+    blend = soup(exam.classifiers, exam.names) if average == "weights" else None
+    sittings = [exam.sitting(index, views) for index in range(len(exam.classifiers))]
+    judgements = aligned(sittings, exam.classifiers, exam.names)
+    members = [_result(exam, index, sitting) for index, sitting in enumerate(sittings)]
+    weights = equal_weights(len(members))
+    if blend is not None:
+        sitting = exam.with_classifier(blend).sitting(0, views)
     else:
-        judgement = Judgement(answers.logits, columns[answers.labels])
-    return EvaluationResult(
-        model=classifier.name,
-        split=name,
-        top1=judgement.top1,
-        top5=judgement.top5,
-        loss=judgement.loss,
-        images=len(judgement.labels),
-        classes=len(source.class_names),
-        candidates=judgement.logits.shape[1],
-        views=VIEWS,
-        seconds=time.perf_counter() - started,
-        skipped=len(skipped),
-        skipped_files=[{"path": path, "reason": reason} for path, reason in skipped],
+        if fit_weights:
+            judgement = crosswise_averaged(judgements, average, seed=exam.seed)
+            weights = fitted_weights(judgements, average)
+        else:
+            judgement = averaged(judgements, weights, average)
+        sitting = _together(sittings, judgement)
+    best = max(range(len(members)), key=lambda i: (members[i].top1, -members[i].loss))
+    result = replace(
+        _result(exam, 0, sitting),
+        target=" + ".join(exam.names),
+        model=exam.classifiers[0].name if blend else f"ensemble of {len(members)}",
+        gain=_gain(exam.names[best], judgements[best], sitting.judgement),
+        average=average,
+        weights=tuple(weights.tolist()),
+        members=tuple(members),
+    )
+    return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, (*members, result), blend)
+
+
+def _together(sittings: Sequence[Sitting], judgement: Judgement) -> Sitting:
+    """Return what all members cost, with the ensemble's answers."""
+    return replace(
+        sittings[0],
+        judgement=judgement,
+        passes=sum(sitting.passes for sitting in sittings),
+        area=sum(sitting.area for sitting in sittings),
+        seconds=sum(sitting.seconds for sitting in sittings),
     )
 
 
-def _columns(source: Source, classifier: Classifier) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return, for each class of the data, its index in the model: the two are matched by name."""
-    if classifier.unnamed:
-        raise UserError(
-            f"nobody says what the {len(classifier.classes)} classes of {classifier.name} are called, so that they "
-            "match none of the data; `lenext convert --class-names` writes weights with names"
-        )
-    found = classifier.classes.locate(source.class_names)
-    lacking = [name for name, index in zip(source.class_names, found, strict=True) if index is None]
-    if lacking:
-        known = classifier.class_names
-        close = difflib.get_close_matches(lacking[0], known, n=1)
-        hint = (
-            f"nearest is {close[0]!r}"
-            if close
-            else f"it knows {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
-        )
-        raise UserError(
-            f"{len(lacking)} of the {len(source.class_names)} classes of {source.location} are unknown to the model, "
-            f"which has {len(known)}: {lacking[0]!r} is none of them ({hint}); give data of the model's classes"
-        )
-    return np.array(found, np.int64)
+def _result(exam: Examination, index: int, sitting: Sitting) -> EvaluationResult:
+    seconds = Seconds(exam.start, exam.reading_seconds, sitting.seconds)
+    return EvaluationResult(
+        target=exam.names[index],
+        model=exam.classifiers[index].name,
+        split=exam.chosen.split,
+        figures=figures_of(sitting.judgement, sitting.class_names),
+        classes=len(exam.source.class_names),
+        candidates=sitting.judgement.logits.shape[1],
+        views=sitting.views,
+        passes=sitting.passes,
+        area=sitting.area,
+        seconds=seconds.start + seconds.reading + seconds.judging,
+        seconds_by=seconds,
+        skipped_files=[{"path": path, "reason": reason} for path, reason in exam.chosen.skipped],
+    )
 
 
-def _choose(
-    source: Source, classifier: Classifier, asked: str | None, progress: Progress
-) -> tuple[str, Reading, list[tuple[str, str]]]:
-    """Return the split to judge: its name, its images, and what could not be read."""
-    name = split_name(asked) or asked if asked else None
-    if name is None:
-        name = next((split for split in ("test", "val") if split in source.splits), None)
-    if name is not None and name in source.splits:
-        reading = _read(source, name, classifier, progress)
-        return name, reading, reading.skipped
-    whole = next((split for split in ("train", ALL) if split in source.splits), None)
-    if name not in (None, HELD_OUT) or whole is None:
-        there = [*source.splits, *([HELD_OUT] if whole else [])]
-        raise UserError(f"{source.location} has no split {asked or HELD_OUT!r}; it has {', '.join(there)}")
-    reading = _read(source, whole, classifier, progress)
-    seen = np.isin(reading.digests, classifier.trained_on)
-    if not seen.any():
-        return name or whole, reading, reading.skipped
-    if seen.all():
-        raise UserError(
-            f"every image of {source.location} was trained on, so none shows what the model has learned; give other "
-            f"images, or --split {whole} to judge these"
-        )
-    return HELD_OUT, reading.take(np.flatnonzero(~seen)), reading.skipped
-
-
-def _read(source: Source, name: str, classifier: Classifier, progress: Progress) -> Reading:
-    return read_split(source.splits[name], classifier.preprocessing.form, what=f"reading {name}", progress=progress)
+def _gain(over: str, before: Judgement, after: Judgement) -> Gain:
+    return Gain(over, of_same_images(before.right, after.right))

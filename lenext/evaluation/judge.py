@@ -46,13 +46,21 @@ class Judgement:
         """Softmax of the logits, (N, classes)."""
         return torch.from_numpy(self.logits).softmax(1).numpy()
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which images have their class for the highest logit, (N,), as the top-1 is counted."""
+        return self._among(1).numpy()
+
     def figures(self) -> dict[str, Any]:
         """Return top1, top5, loss and the number of images."""
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "images": len(self.labels)}
 
     def _within(self, k: int) -> float:
+        return 100 * float(self._among(k).double().mean())
+
+    def _among(self, k: int) -> torch.Tensor:
         best = torch.from_numpy(self.logits).topk(k, dim=1).indices
-        return 100 * float((best == torch.from_numpy(self.labels)[:, None]).any(1).double().mean())
+        return (best == torch.from_numpy(self.labels)[:, None]).any(1)
 
 
 class NotFiniteError(LenextError):

@@ -1,0 +1,111 @@
+"""What `lenext evaluate` prints: the figures with their intervals, what views and members cost and bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenext.cli.output import cell, plain_table, print_table, printable, say
+
+if TYPE_CHECKING:
+    from lenext.evaluation.evaluate import Comparison, Evaluation
+    from lenext.evaluation.result import EvaluationResult
+
+SHOWN = 10  # files that were skipped
+PAIRS = 5
+RIGHT = ("top-1 (%)", "top-5 (%)", "loss", "passes", "area", "seconds")
+
+
+def print_evaluation(evaluation: Evaluation, files: Sequence[Path]) -> None:
+    """Print what was found of one classifier or ensemble, and where more of it was written."""
+    result = evaluation.result
+    print(f"{_first_line(result)}, {result.seconds:.1f} s")
+    _print_figures(result)
+    if evaluation.standings:
+        print()
+        _print_standings(evaluation.standings)
+    if result.weights and result.average != "weights":
+        told = ", ".join(f"{weight:.3f}" for weight in result.weights)
+        print(f"weights of the members: {told}")
+    if result.gain:
+        print(f"gain over {printable(result.gain.over)}: {result.gain.words}")
+    pairs = result.figures.confused_pairs[:PAIRS]
+    if pairs:
+        told = "; ".join(f"{pair['label']} for {pair['predicted']} ({pair['images']})" for pair in pairs)
+        print(f"most confused, the class and its answer: {printable(told)}")
+    spent = result.seconds_by
+    print(
+        f"start-up {spent.start:.1f} s, reading and decoding {spent.reading:.1f} s, from first batch to last "
+        f"{spent.judging:.2f} s"
+    )
+    for file in files:
+        print(f"written: {printable(str(file))}")
+    _say_skipped(result)
+
+
+def print_comparisons(results: Sequence[EvaluationResult], comparisons: Sequence[Comparison], seconds: float) -> None:
+    """Print several classifiers side by side, and whether each two of them differ by more than chance brings."""
+    first = results[0]
+    print(f"{first.images:,} images ({first.split}) of {first.classes} classes, views {first.views}, {seconds:.1f} s\n")
+    _print_standings(results)
+    for each in comparisons:
+        told = each.gain.significance
+        print(
+            f"\n{printable(each.b)} - {printable(each.a)}: {told.difference:+.2f} percentage points, with 95 % "
+            f"confidence {told.low:+.2f} to {told.high:+.2f} ({told.interval})\n"
+            f"only the first was right on {told.only_a:,} images, only the second on {told.only_b:,}: {told.verdict}, "
+            f"{told.test}"
+        )
+    _say_skipped(first)
+
+
+def _first_line(result: EvaluationResult) -> str:
+    top5 = f", top-5 {result.top5:.2f} %" if result.top5 is not None else ""
+    views = f", views {result.views}" if result.views != "center" else ""
+    return (
+        f"{printable(result.model)}: top-1 {result.top1:.2f} %{top5}, loss {result.loss:.4f} on {result.images:,} "
+        f"images ({result.split}) of {result.classes} classes, {result.candidates} candidates{views}"
+    )
+
+
+def _print_figures(result: EvaluationResult) -> None:
+    calibration = result.figures.calibration
+    intervals = result.figures.intervals
+    told = []
+    for key, name, form in (("top1", "top-1", ".2f"), ("top5", "top-5", ".2f"), ("loss", "loss", ".4f")):
+        if intervals.get(key):
+            low, high = intervals[key]
+            told.append(f"{name} {low:{form}} to {high:{form}}")
+    print(f"with 95 % confidence: {', '.join(told)}")
+    after = ""
+    if calibration.error_after is not None and calibration.temperature is not None:
+        after = (
+            f"; {calibration.error_after:.2f} with temperature {calibration.temperature:.3f}, fitted on other images"
+        )
+    low, high = intervals["calibration_error"]
+    print(f"calibration error {calibration.error:.2f} percentage points ({low:.2f} to {high:.2f}){after}")
+
+
+def _print_standings(standings: Sequence[EvaluationResult]) -> None:
+    several = len({row.views for row in standings}) > 1
+    head = "views" if several else "model"
+    table = plain_table(head, *RIGHT, right=RIGHT)
+    for row in standings:
+        table.add_row(
+            cell(row.views if several else row.target),
+            f"{row.top1:.2f}",
+            f"{row.top5:.2f}" if row.top5 is not None else "-",
+            f"{row.loss:.4f}",
+            f"{row.passes:,.6g}",
+            f"{row.area:,.1f}",
+            f"{row.seconds_by.judging:,.1f}",
+        )
+    print_table(table)
+
+
+def _say_skipped(result: EvaluationResult) -> None:
+    for file in result.skipped_files[:SHOWN]:
+        say(f"skipped {file['path']}: {file['reason']}")
+    if result.skipped > SHOWN:
+        say(f"skipped {result.skipped - SHOWN} more; --json lists them")
