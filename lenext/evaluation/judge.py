@@ -81,6 +81,15 @@ class Judgement:
         """Probability, 0 to 1, of each image's most probable class, (N,)."""
         return np.exp(-self._minus_log(self.predicted))
 
+    def most_probable(self, most: int) -> NDArray[np.int64]:
+        """Return the most probable classes of each image, the first first, (N, most or all where they are fewer)."""
+        most = min(most, self.logits.shape[1])
+        found = torch.from_numpy(self.logits).topk(min(most + 1, self.logits.shape[1]), dim=1)
+        best: NDArray[np.int64] = found.indices[:, :most].numpy().copy()
+        tied = np.flatnonzero((found.values.diff(dim=1) == 0).any(1).numpy())  # topk orders these as it likes
+        best[tied] = np.argsort(-self.logits[tied], axis=1, kind="stable")[:, :most]
+        return best
+
     def figures(self) -> dict[str, Any]:
         """Return top1, top5, loss and the number of images."""
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "images": len(self.labels)}
