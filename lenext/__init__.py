@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lenext.creation import create
     from lenext.dense import densify
     from lenext.errors import LenextError, UserError
-    from lenext.evaluation.evaluate import evaluate
+    from lenext.evaluation.evaluate import ensemble, evaluate
+    from lenext.evaluation.result import EvaluationResult
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
@@ -33,6 +34,7 @@ _HOME = {
     "Compound": "lenext.models.scaling",
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
+    "EvaluationResult": "lenext.evaluation.result",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "UserError": "lenext.errors",
@@ -41,6 +43,7 @@ _HOME = {
     "convert": "lenext.conversion",
     "create": "lenext.creation",
     "densify": "lenext.dense",
+    "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
@@ -56,6 +59,7 @@ __all__ = [
     "Compound",
     "Conversion",
     "Cost",
+    "EvaluationResult",
     "ImageClassifier",
     "LenextError",
     "UserError",
@@ -64,6 +68,7 @@ __all__ = [
     "convert",
     "create",
     "densify",
+    "ensemble",
     "evaluate",
     "grow",
     "list_models",

@@ -6,13 +6,18 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption, new_file
 from lenext.cli.evaluate_tables import print_comparisons, print_evaluation
 from lenext.cli.output import STARTED, TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
+
+if TYPE_CHECKING:
+    from lenext.evaluation.evaluate import Evaluation
+    from lenext.evaluation.examination import Examination
+    from lenext.evaluation.writing import Files
 
 WORDS = "TARGET... DATA"
 
@@ -65,10 +70,10 @@ def evaluate(
     with interrupts_held():
         from lenext.classifier import load
         from lenext.device import set_threads
-        from lenext.evaluation.evaluate import evaluate_each, evaluate_ensemble, evaluate_one
+        from lenext.evaluation.evaluate import evaluate_ensemble, evaluate_one
         from lenext.evaluation.examination import Examination
         from lenext.evaluation.views.protocols import protocol
-        from lenext.evaluation.writing import Files, write_evaluation
+        from lenext.evaluation.writing import Files
 
     protocol(views)
     files = Files(*paths)
@@ -80,24 +85,34 @@ def evaluate(
         classifiers, data, split=split, among_present=among_present, strict=strict, seed=seed,
         progress=TerminalProgress(), names=targets, started=STARTED,
     )  # fmt: skip
-    if len(targets) > 1 and not ensemble:
-        results, comparisons = evaluate_each(exam, views)
-        if json:
-            rows = [replace(result, seconds=elapsed()).to_json() for result in results]
-            print_json({"models": rows, "comparisons": [each.to_json() for each in comparisons]})
-        else:
-            print_comparisons(results, comparisons, elapsed())
-        return
     if ensemble:
-        found = evaluate_ensemble(exam, views, average=average, fit_weights=fit_weights)
+        _tell(evaluate_ensemble(exam, views, average=average, fit_weights=fit_weights), files, data, json)
+    elif len(targets) == 1:
+        _tell(evaluate_one(exam, views), files, data, json)
     else:
-        found = evaluate_one(exam, views)
+        _tell_each(exam, views, json)
+
+
+def _tell(found: Evaluation, files: Files, data: str, json: bool) -> None:
+    from lenext.evaluation.writing import write_evaluation
+
     write_evaluation(found, files, data=data, command=shlex.join(["lenext", *sys.argv[1:]]))
     found = replace(found, result=replace(found.result, seconds=elapsed()))
     if json:
         print_json(found.result.to_json())
     else:
         print_evaluation(found, files.all)
+
+
+def _tell_each(exam: Examination, views: str, json: bool) -> None:
+    from lenext.evaluation.evaluate import evaluate_each
+
+    results, comparisons = evaluate_each(exam, views)
+    if json:
+        rows = [replace(result, seconds=elapsed()).to_json() for result in results]
+        print_json({"models": rows, "comparisons": [each.to_json() for each in comparisons]})
+    else:
+        print_comparisons(results, comparisons, elapsed())
 
 
 def _targets_and_data(words: list[str], weights: str | None) -> tuple[list[str], str]:

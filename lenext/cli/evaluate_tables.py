@@ -32,7 +32,7 @@ def print_evaluation(evaluation: Evaluation, files: Sequence[Path]) -> None:
         print(f"gain over {printable(result.gain.over)}: {result.gain.words}")
     pairs = result.figures.confused_pairs[:PAIRS]
     if pairs:
-        told = "; ".join(f"{pair['label']} for {pair['predicted']} ({pair['images']})" for pair in pairs)
+        told = "; ".join(f"{pair.label} for {pair.predicted} ({pair.images})" for pair in pairs)
         print(f"most confused, the class and its answer: {printable(told)}")
     spent = result.seconds_by
     print(
@@ -70,21 +70,19 @@ def _first_line(result: EvaluationResult) -> str:
 
 
 def _print_figures(result: EvaluationResult) -> None:
-    calibration = result.figures.calibration
-    intervals = result.figures.intervals
-    told = []
-    for key, name, form in (("top1", "top-1", ".2f"), ("top5", "top-5", ".2f"), ("loss", "loss", ".4f")):
-        if intervals.get(key):
-            low, high = intervals[key]
-            told.append(f"{name} {low:{form}} to {high:{form}}")
+    calibration, intervals = result.figures.calibration, result.figures.intervals
+    parts = (("top-1", intervals.top1, ".2f"), ("top-5", intervals.top5, ".2f"), ("loss", intervals.loss, ".4f"))
+    told = [f"{name} {between[0]:{form}} to {between[1]:{form}}" for name, between, form in parts if between]
     print(f"with 95 % confidence: {', '.join(told)}")
+    between = intervals.calibration_error
+    span = f" ({between[0]:.2f} to {between[1]:.2f})" if between else ""
     after = ""
-    if calibration.error_after is not None and calibration.temperature is not None:
+    if calibration.temperature is not None:
         after = (
-            f"; {calibration.error_after:.2f} with temperature {calibration.temperature:.3f}, fitted on other images"
+            f"; {calibration.error_after:.2f} with a temperature that was fitted on other images, "
+            f"{calibration.temperature:.3f} on all"
         )
-    low, high = intervals["calibration_error"]
-    print(f"calibration error {calibration.error:.2f} percentage points ({low:.2f} to {high:.2f}){after}")
+    print(f"calibration error {calibration.error:.2f} percentage points{span}{after}")
 
 
 def _print_standings(standings: Sequence[EvaluationResult]) -> None:

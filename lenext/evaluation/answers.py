@@ -43,30 +43,63 @@ class Answers:
 
 
 def write_answers(path: Path, judgement: Judgement, reading: Reading, class_names: Sequence[str]) -> None:
-    """Write what was answered to each image of `reading`, beside and renamed.
+    """Write what was answered to each image of `reading`, beside and renamed, as .parquet or .csv.
 
-    A parquet file with the columns image, digest, label, predicted and probability, that of the predicted class.
+    The columns are image, digest, label, predicted, probability (0 to 1) of the predicted class and of the label
+    (label_probability), loss (nats), and top5, the five most probable classes: a list, which is one of JSON in a CSV.
 
     Raises:
+        UserError: the name ends in neither.
         LenextError: the write failed.
     """
+    write = {".parquet": _write_parquet, ".csv": _write_csv}.get(path.suffix.lower())
+    if write is None:
+        raise UserError(f"{path} would be no table: give a name that ends in .parquet or .csv")
+    table = _table(judgement, reading, class_names)
+    write_atomically(path, lambda beside: write(table, beside))
+
+
+def _table(judgement: Judgement, reading: Reading, class_names: Sequence[str]) -> Any:
     import pyarrow as pa
-    import pyarrow.parquet as pq
-    import torch
 
     names = pa.array([_valid(name) for name in class_names], pa.string())
-    best = torch.from_numpy(judgement.logits).topk(1, dim=1).indices[:, 0].numpy()  # as the top-1 is counted
-    table = pa.table(
+    count = len(judgement.labels)
+    top5 = judgement.most_probable(5)
+    offsets = pa.array(np.arange(count + 1) * top5.shape[1], pa.int32())
+    return pa.table(
         {
-            "image": pa.array([_valid(reading.split.names[i]) for i in range(len(best))], pa.string()),
+            "image": pa.array([_valid(reading.split.names[i]) for i in range(count)], pa.string()),
             "digest": pa.array(reading.digests, pa.uint64()),
-            "label": pa.DictionaryArray.from_arrays(pa.array(judgement.labels, pa.int32()), names),
-            "predicted": pa.DictionaryArray.from_arrays(pa.array(best, pa.int32()), names),
-            "probability": pa.array(judgement.probabilities[np.arange(len(best)), best], pa.float32()),
-        },
-        metadata={KEY: json.dumps(stamped({})).encode()},
+            "label": _named(judgement.labels, names),
+            "predicted": _named(judgement.predicted, names),
+            "probability": pa.array(judgement.confidences.astype(np.float32)),
+            "label_probability": pa.array(np.exp(-judgement.losses).astype(np.float32)),
+            "loss": pa.array(judgement.losses.astype(np.float32)),
+            "top5": pa.ListArray.from_arrays(offsets, _named(top5.ravel(), names)),
+        }
     )
-    write_atomically(path, lambda beside: pq.write_table(table, beside, compression="zstd"))
+
+
+def _named(classes: NDArray[np.int64], names: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(classes, pa.int32()), names)
+
+
+def _write_parquet(table: Any, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    stamp = {KEY: json.dumps(stamped({})).encode()}
+    pq.write_table(table.replace_schema_metadata(stamp), path, compression="zstd")
+
+
+def _write_csv(table: Any, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    lists = [json.dumps(names, ensure_ascii=False) for names in table["top5"].to_pylist()]
+    at = table.schema.get_field_index("top5")
+    pyarrow.csv.write_csv(table.set_column(at, "top5", pa.array(lists, pa.string())), path)
 
 
 def read_answers(path: Path) -> Answers:

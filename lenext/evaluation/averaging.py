@@ -1,4 +1,4 @@
-"""Ensembles: the answers of several classifiers averaged, with weights that are equal or fitted; and weight averages."""
+"""Ensembles: the answers of several classifiers averaged, with equal or fitted weights; averages of weights."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def fitted_weights(judgements: Sequence[Judgement], of: Average) -> NDArray[np.f
         objective, equal_weights(members), jac=True, method="SLSQP", bounds=[(0.0, 1.0)] * members,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones_like(w)},
     )  # fmt: skip
-    weights: NDArray[np.float64] = np.clip(found.x, 0, None)
-    return weights / weights.sum()
+    weights: NDArray[np.float64] = np.clip(found.x, 0, None) / np.clip(found.x, 0, None).sum()
+    return weights
 
 
 def crosswise_averaged(judgements: Sequence[Judgement], of: Average, *, seed: int = 0) -> Judgement:

@@ -1,4 +1,4 @@
-"""`evaluate`: a trained classifier judged on a source of labelled images, alone, beside others, or averaged with them."""
+"""`evaluate`: a trained classifier judged on labelled images, alone, beside others, or averaged with them."""
 
 from __future__ import annotations
 

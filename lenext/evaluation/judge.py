@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 
 TOP5_FROM = 6  # below six classes a top-5 says nothing
+BLOCK = 4096  # images whose probabilities are computed at once
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Logits (N, classes) and labels (N,) of N images; the figures are computed from these alone."""
+    """Logits (N, classes) and labels (N,) of N images; the figures are computed from these alone.
+
+    Of classes with the same logit, the one that comes first counts as the more probable, everywhere.
+    """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -29,38 +34,74 @@ class Judgement:
     @property
     def top1(self) -> float:
         """Percentage of images whose class has the highest logit."""
-        return self._within(1)
+        return 100 * float(self.right.mean())
 
     @property
     def top5(self) -> float | None:
         """Percentage of images whose class is among the five highest; None below six classes."""
-        return self._within(5) if self.logits.shape[1] >= TOP5_FROM else None
+        return 100 * float((self.ranks < 5).mean()) if self.logits.shape[1] >= TOP5_FROM else None
 
     @property
     def loss(self) -> float:
         """Mean cross-entropy, in nats."""
-        return float(cross_entropy(torch.from_numpy(self.logits).double(), torch.from_numpy(self.labels)))
+        return float(self.losses.mean())
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
         """Softmax of the logits, (N, classes)."""
         return torch.from_numpy(self.logits).softmax(1).numpy()
 
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each image, (N,)."""
+        best: NDArray[np.int64] = self.logits.argmax(1)
+        return best
+
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Which images have their class for the highest logit, (N,), as the top-1 is counted."""
-        return self._among(1).numpy()
+        """Which images were answered right, (N,)."""
+        right: NDArray[np.bool_] = self.predicted == self.labels
+        return right
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """How many classes are more probable than the image's own, (N,)."""
+        own = self.logits[np.arange(len(self.labels)), self.labels][:, None]
+        before = np.arange(self.logits.shape[1]) < self.labels[:, None]
+        ranks: NDArray[np.int64] = ((self.logits > own) | ((self.logits == own) & before)).sum(1)
+        return ranks
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """Cross-entropy of each image, (N,), in nats."""
+        return self._minus_log(self.labels)
+
+    @cached_property
+    def confidences(self) -> NDArray[np.float64]:
+        """Probability, 0 to 1, of each image's most probable class, (N,)."""
+        return np.exp(-self._minus_log(self.predicted))
+
+    def most_probable(self, most: int) -> NDArray[np.int64]:
+        """Return the most probable classes of each image, the first first, (N, most or all where they are fewer)."""
+        most = min(most, self.logits.shape[1])
+        found = torch.from_numpy(self.logits).topk(min(most + 1, self.logits.shape[1]), dim=1)
+        best: NDArray[np.int64] = found.indices[:, :most].numpy().copy()
+        tied = np.flatnonzero((found.values.diff(dim=1) == 0).any(1).numpy())  # topk orders these as it likes
+        best[tied] = np.argsort(-self.logits[tied], axis=1, kind="stable")[:, :most]
+        return best
 
     def figures(self) -> dict[str, Any]:
         """Return top1, top5, loss and the number of images."""
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "images": len(self.labels)}
 
-    def _within(self, k: int) -> float:
-        return 100 * float(self._among(k).double().mean())
-
-    def _among(self, k: int) -> torch.Tensor:
-        best = torch.from_numpy(self.logits).topk(k, dim=1).indices
-        return (best == torch.from_numpy(self.labels)[:, None]).any(1)
+    def _minus_log(self, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the negative logarithm of the probability of one class an image, (N,) -> (N,)."""
+        found = np.empty(len(classes))
+        for start in range(0, len(classes), BLOCK):  # in float64, which for all at once takes too much memory
+            logits = torch.from_numpy(self.logits[start : start + BLOCK]).double()
+            wanted = torch.from_numpy(classes[start : start + BLOCK])
+            found[start : start + BLOCK] = cross_entropy(logits, wanted, reduction="none").numpy()
+        return found
 
 
 class NotFiniteError(LenextError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.evaluation.intervals import percent_wilson
 from lenext.evaluation.judge import Judgement
 
 
@@ -14,61 +16,77 @@ from lenext.evaluation.judge import Judgement
 class ClassFigures:
     """One class: its images, the percentages of recall and precision, and what it is most taken for.
 
+    `low` and `high` are Wilson's 95 % interval of the recall; the three are None where the class has no images.
     `precision` is None where the model never answered with the class, `taken_for` where it was always right.
     """
 
-    name: str
+    label: str
     images: int
     right: int
     recall: float | None
+    low: float | None
+    high: float | None
     precision: float | None
     taken_for: str | None
     taken_for_images: int
 
 
+@dataclass(frozen=True)
+class Confusion:
+    """How many images of a class were given an answer."""
+
+    label: str
+    predicted: str
+    images: int
+
+
 def confusion(judgement: Judgement) -> NDArray[np.int64]:
     """Return how many images of each class (row) were given each answer (column), (classes, classes)."""
-    from sklearn.metrics import confusion_matrix
-
     classes = judgement.logits.shape[1]
-    table: NDArray[np.int64] = confusion_matrix(judgement.labels, judgement.logits.argmax(1), labels=np.arange(classes))
+    cells = judgement.labels * classes + judgement.predicted
+    table: NDArray[np.int64] = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     return table
 
 
-def class_figures(table: NDArray[np.int64], class_names: list[str]) -> list[ClassFigures]:
+def class_figures(table: NDArray[np.int64], class_names: Sequence[str]) -> list[ClassFigures]:
     """Return the figures of each class from a confusion matrix, in the order of the classes."""
+    wrong = table.copy()
+    np.fill_diagonal(wrong, 0)
+    images, answered, right = table.sum(1).tolist(), table.sum(0).tolist(), table.diagonal().tolist()
+    others, times = wrong.argmax(1).tolist(), wrong.max(1).tolist()
     rows = []
     for i, name in enumerate(class_names):
-        images, answered, right = int(table[i].sum()), int(table[:, i].sum()), int(table[i, i])
-        wrong = table[i].copy()
-        wrong[i] = 0
-        other = int(wrong.argmax())
+        low, high = percent_wilson(right[i], images[i]) if images[i] else (None, None)
         rows.append(
             ClassFigures(
                 name,
-                images,
-                right,
-                100 * right / images if images else None,
-                100 * right / answered if answered else None,
-                class_names[other] if wrong[other] else None,
-                int(wrong[other]),
+                images[i],
+                right[i],
+                100 * right[i] / images[i] if images[i] else None,
+                low,
+                high,
+                100 * right[i] / answered[i] if answered[i] else None,
+                class_names[others[i]] if times[i] else None,
+                times[i],
             )
         )
     return rows
 
 
-def confused_pairs(table: NDArray[np.int64], class_names: list[str], most: int) -> list[tuple[str, str, int]]:
-    """Return the most frequent mistakes: the class, what it was taken for, and how often."""
+def confusion_cells(table: NDArray[np.int64], class_names: Sequence[str]) -> list[Confusion]:
+    """Return the cells of a confusion matrix that hold images, row by row."""
+    return [Confusion(class_names[i], class_names[j], int(table[i, j])) for i, j in np.argwhere(table).tolist()]
+
+
+def confused_pairs(table: NDArray[np.int64], class_names: Sequence[str], most: int) -> list[Confusion]:
+    """Return the most frequent mistakes, the most frequent first."""
     wrong = table.copy()
     np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
-    return [(class_names[i], class_names[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
+    cells = confusion_cells(wrong, class_names)
+    return sorted(cells, key=lambda cell: -cell.images)[:most]
 
 
 def worst_mistakes(judgement: Judgement, most: int) -> list[int]:
     """Return the indices of the wrong answers that the model was surest of, the surest first."""
-    answers = judgement.logits.argmax(1)
-    wrong = np.flatnonzero(answers != judgement.labels)
-    sureness = judgement.probabilities[wrong, answers[wrong]]
-    return [int(i) for i in wrong[np.argsort(-sureness, kind="stable")][:most]]
+    wrong = np.flatnonzero(~judgement.right)
+    return [int(i) for i in wrong[np.argsort(-judgement.confidences[wrong], kind="stable")][:most]]

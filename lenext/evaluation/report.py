@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-import numpy as np
-
-from lenext.data.decode import UnreadableImageError, open_image
 from lenext.data.reading import Reading
 from lenext.evaluation.curves import draw_curves
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.metrics import class_figures, confused_pairs, confusion, worst_mistakes
+from lenext.evaluation.pieces import LISTED, shown_answers, template
 from lenext.files import write_text
 from lenext.progress import duration
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-MATRIX_UP_TO = 25  # classes; beyond, the most confused pairs say more than a matrix
-MISTAKES = 24
-PAIRS = 15
-LISTED = 200  # rows of a table that would otherwise have no end
-THUMBNAIL = 112
 RELOAD = 5  # seconds after which the page of a run that is under way loads itself anew
 
 
@@ -92,10 +78,11 @@ def write_live_page(
     if history and drawn.epochs != len(history):
         drawn.curves, drawn.epochs = draw_curves(history, record["data"]["held_out_split"]), len(history)
     if judgement is not None and drawn.judgement is not judgement:
-        drawn.answers, drawn.judgement = _answers(judgement, held_out, record["data"]["class_names"]), judgement
+        drawn.answers = shown_answers(judgement, held_out, record["data"]["class_names"])
+        drawn.judgement = judgement
         drawn.figures = judgement.figures() if record["result"] is None else {}
     running = record["state"] == "running"
-    html = _template().render(
+    html = template("report.html.jinja").render(
         record=record,
         name=Path(record["data"]["location"]).resolve().name,
         result=record["result"] or (_so_far(record, history, drawn.figures) if judgement else None),
@@ -109,34 +96,6 @@ def write_live_page(
         **(drawn.answers if judgement else {}),
     )
     write_text(path, html)
-
-
-@cache
-def _template() -> Template:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lenext.evaluation", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("report.html.jinja")
-
-
-def _answers(judgement: Judgement, held_out: Reading, class_names: list[str]) -> dict[str, Any]:
-    """Return what the page shows of the answers: matrix, pairs, classes, mistakes."""
-    table = confusion(judgement)
-    classes = sorted(class_figures(table, class_names), key=lambda row: 101 if row.recall is None else row.recall)
-    return {
-        "right": int(np.trace(table)),
-        "matrix": _shaded(table, class_names) if len(class_names) <= MATRIX_UP_TO else None,
-        "pairs": confused_pairs(table, class_names, PAIRS),
-        "classes": classes[:LISTED],
-        "classes_left_out": max(0, len(classes) - LISTED),
-        "mistakes": _mistakes(judgement, held_out, class_names),
-    }
 
 
 def _so_far(record: dict[str, Any], history: Sequence[dict[str, Any]], figures: dict[str, Any]) -> dict[str, Any]:
@@ -165,61 +124,3 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
         "lr": pulse.lr,
         "images_per_second": pulse.images_per_second,
     }
-
-
-def _shaded(table: Any, class_names: list[str]) -> list[dict[str, Any]]:
-    """Return the rows of the matrix, each cell with its share of the row for the shade."""
-    totals = np.maximum(table.sum(1, keepdims=True), 1)
-    shares = table / totals
-    return [
-        {
-            "name": class_names[i],
-            "cells": [
-                {
-                    "count": int(table[i, j]),
-                    "share": round(float(shares[i, j]), 3),
-                    "right": i == j,
-                    "name": class_names[j],
-                }
-                for j in range(len(class_names))
-            ],
-        }
-        for i in range(len(class_names))
-    ]
-
-
-def _mistakes(judgement: Judgement, held_out: Reading, class_names: list[str]) -> list[dict[str, Any]]:
-    probabilities = judgement.probabilities
-    rows = []
-    for index in worst_mistakes(judgement, MISTAKES):
-        answer, label = int(judgement.logits[index].argmax()), int(judgement.labels[index])
-        rows.append(
-            {
-                "picture": _thumbnail(held_out, index),
-                "file": held_out.split.names[index],
-                "label": class_names[label],
-                "answer": class_names[answer],
-                "percent": 100 * float(probabilities[index, answer]),
-                "label_percent": 100 * float(probabilities[index, label]),
-            }
-        )
-    return rows
-
-
-def _thumbnail(held_out: Reading, index: int) -> str:
-    """Return the picture as a data address: the original, made smaller, or what the model saw of it."""
-    try:
-        image = open_image(held_out.split.items[index])
-    except UnreadableImageError:  # gone since it was read
-        from PIL import Image
-
-        image = Image.fromarray(held_out.images.batch(np.array([index]))[0].squeeze())
-    image = image.copy()
-    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))
-    buffer = io.BytesIO()
-    if min(image.size) < THUMBNAIL:
-        image.save(buffer, "PNG")
-    else:
-        image.save(buffer, "JPEG", quality=85)
-    kind = "png" if buffer.getvalue().startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.evaluation.intervals import Z, wilson
+
 FEW = 25  # images that one model alone got right, below which the binomial distribution is summed
 LEVEL = 0.05  # of significance; the intervals are those of 95 %
-Z = 1.959963984540054  # within so many standard deviations lie 95 %
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,3 @@ def of_other_images(right_a: int, images_a: int, right_b: int, images_b: int) ->
         100 * (b - a - math.hypot(b - low_b, high_a - a)), 100 * (b - a + math.hypot(high_b - b, a - low_a)),
         min(1.0, p), "Fisher, exact", "Newcombe 1998",
     )  # fmt: skip
-
-
-def wilson(right: int, images: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share, from 0 to 1."""
-    share = right / images
-    middle = (share + Z**2 / (2 * images)) / (1 + Z**2 / images)
-    half = Z / (1 + Z**2 / images) * math.sqrt(share * (1 - share) / images + Z**2 / (4 * images**2))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -9,6 +9,8 @@ from lenext.errors import UserError
 from lenext.evaluation.answers import write_answers
 from lenext.evaluation.evaluate import Evaluation
 from lenext.evaluation.evaluation_page import EvaluationPage, Standing, write_evaluation_page
+from lenext.evaluation.examination import CENTER
+from lenext.evaluation.result import EvaluationResult
 from lenext.weights.model_file import model_metadata, write_model_file
 
 
@@ -52,7 +54,33 @@ def write_evaluation(evaluation: Evaluation, files: Files, *, data: str, command
 
 def _page(evaluation: Evaluation, data: str, command: str) -> EvaluationPage:
     result = evaluation.result
-    raise NotImplementedError
+    present = f"among all {result.candidates:,}"
+    if result.candidates == result.classes:
+        present = "among these"
+    views = f", looked at by the protocol {result.views}" if result.views != CENTER else ""
+    return EvaluationPage(
+        title=f"{result.model} on {Path(data).name or data}",
+        subtitle=(
+            f"{result.images:,} images of the split {result.split!r}, of {result.classes:,} classes; answers are "
+            f"chosen {present}{views}.",
+            *([f"The average of {result.average} of {result.target}."] if result.average else []),
+        ),
+        figures=result.figures,
+        judgement=evaluation.judgement,
+        reading=evaluation.reading,
+        class_names=evaluation.class_names,
+        command=command,
+        standings=[_standing(row, evaluation) for row in evaluation.standings],
+        skipped_files=result.skipped_files,
+    )
+
+
+def _standing(row: EvaluationResult, evaluation: Evaluation) -> Standing:
+    name = row.views
+    if evaluation.result.members:
+        name = f"{row.average} averaged" if row.average else row.target
+    gain = row.gain.words if row.gain else ""
+    return Standing(name, row.top1, row.top5, row.loss, row.passes, row.seconds_by.judging, gain)
 
 
 def _write_blend(path: Path, evaluation: Evaluation, data: str) -> None:

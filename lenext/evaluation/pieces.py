@@ -1,0 +1,120 @@
+"""What the pages of runs and of evaluations have in common: matrix, pairs, classes, mistakes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lenext.data.decode import UnreadableImageError, open_image
+from lenext.data.reading import Reading
+from lenext.evaluation.judge import Judgement
+from lenext.evaluation.metrics import class_figures, confused_pairs, confusion, worst_mistakes
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+MATRIX_UP_TO = 25  # classes; beyond, the most confused pairs say more than a matrix
+MISTAKES = 24
+PAIRS = 15
+LISTED = 200  # rows of a table that would otherwise have no end
+THUMBNAIL = 112
+
+
+@cache
+def template(name: str) -> Template:
+    """Return one of the templates beside this file."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lenext.evaluation", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name)
+
+
+def shown_answers(judgement: Judgement, reading: Reading, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return what a page shows of the answers to the images of `reading`: matrix, pairs, classes, mistakes.
+
+    Classes that have no images and were never answered are left out, unless all fit into the matrix.
+    """
+    table = confusion(judgement)
+    if len(class_names) > MATRIX_UP_TO:
+        met = np.flatnonzero(table.any(0) | table.any(1))
+        table, names = table[np.ix_(met, met)], [class_names[i] for i in met.tolist()]
+    else:
+        names = list(class_names)
+    classes = sorted(class_figures(table, names), key=lambda row: 101 if row.recall is None else row.recall)
+    return {
+        "right": int(np.trace(table)),
+        "matrix": _shaded(table, names) if len(names) <= MATRIX_UP_TO else None,
+        "pairs": confused_pairs(table, names, PAIRS),
+        "classes": classes[:LISTED],
+        "classes_left_out": max(0, len(classes) - LISTED),
+        "mistakes": _mistakes(judgement, reading, class_names),
+    }
+
+
+def _shaded(table: Any, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of the matrix, each cell with its share of the row for the shade."""
+    totals = np.maximum(table.sum(1, keepdims=True), 1)
+    shares = table / totals
+    return [
+        {
+            "name": class_names[i],
+            "cells": [
+                {
+                    "count": int(table[i, j]),
+                    "share": round(float(shares[i, j]), 3),
+                    "right": i == j,
+                    "name": class_names[j],
+                }
+                for j in range(len(class_names))
+            ],
+        }
+        for i in range(len(class_names))
+    ]
+
+
+def _mistakes(judgement: Judgement, reading: Reading, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for index in worst_mistakes(judgement, MISTAKES):
+        answer, label = int(judgement.predicted[index]), int(judgement.labels[index])
+        rows.append(
+            {
+                "picture": thumbnail(reading, index),
+                "file": reading.split.names[index],
+                "label": class_names[label],
+                "answer": class_names[answer],
+                "percent": 100 * float(judgement.confidences[index]),
+                "label_percent": 100 * math.exp(-judgement.losses[index]),
+            }
+        )
+    return rows
+
+
+def thumbnail(reading: Reading, index: int) -> str:
+    """Return the picture as a data address: the original, made smaller, or what the model saw of it."""
+    try:
+        image = open_image(reading.split.items[index])
+    except UnreadableImageError:  # gone since it was read
+        from PIL import Image
+
+        image = Image.fromarray(reading.images.batch(np.array([index]))[0].squeeze())
+    image = image.copy()
+    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))
+    buffer = io.BytesIO()
+    if min(image.size) < THUMBNAIL:
+        image.save(buffer, "PNG")
+    else:
+        image.save(buffer, "JPEG", quality=85)
+    kind = "png" if buffer.getvalue().startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
