@@ -20,41 +20,46 @@ if TYPE_CHECKING:
     from lenext.evaluation.writing import Files
 
 WORDS = "TARGET... DATA"
+WordsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar=WORDS, help="Run folders, model files, or a model's name with --weights; then the data."),
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
+]
+ViewsOption = Annotated[
+    str, typer.Option(help="How each image is looked at: center, mirror, full, ten-crop, dense, multi-scale, ...")
+]
+PresentOption = Annotated[bool, typer.Option("--among-present", help="Choose only among the classes of the data.")]
+EnsembleOption = Annotated[bool, typer.Option("--ensemble", help="Average the answers of all targets.")]
+AverageOption = Annotated[Literal["probabilities", "logits", "weights"], typer.Option(help="What --ensemble averages.")]
+FitOption = Annotated[
+    bool, typer.Option("--fit-weights", help="Let members count so much that the loss is lowest, crosswise.")
+]
+SaveOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Keep the average of --average weights: a .safetensors file.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the answer to each image: a .parquet or .csv file.")
+]
+ReportOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of it all: an .html file.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")]
 
 
 def evaluate(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar=WORDS, help="Run folders, model files, or a model's name with --weights; and then the data."
-        ),
-    ],
-    split: Annotated[
-        str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
-    ] = None,
-    views: Annotated[
-        str, typer.Option(help="How each image is looked at: center, mirror, full, ten-crop, dense, multi-scale, ...")
-    ] = "center",
-    among_present: Annotated[
-        bool, typer.Option("--among-present", help="Choose only among the classes of the data.")
-    ] = False,
-    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average the answers of all targets.")] = False,
-    average: Annotated[
-        Literal["probabilities", "logits", "weights"], typer.Option(help="What --ensemble averages.")
-    ] = "probabilities",
-    fit_weights: Annotated[
-        bool, typer.Option("--fit-weights", help="Let members count so much that the loss is lowest, crosswise.")
-    ] = False,
-    save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the average of --average weights: a .safetensors file.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the answer to each image: a .parquet or .csv file.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of it all: an .html file.")] = None,
+    words: WordsArgument,
+    split: SplitOption = None,
+    views: ViewsOption = "center",
+    among_present: PresentOption = False,
+    ensemble: EnsembleOption = False,
+    average: AverageOption = "probabilities",
+    fit_weights: FitOption = False,
+    save: SaveOption = None,
+    out: OutOption = None,
+    report: ReportOption = None,
     seed: Annotated[int, typer.Option(help="Of views at places that are drawn.", min=0)] = 0,
     weights: WeightsOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
+    strict: StrictOption = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     json: JsonOption = False,
