@@ -19,7 +19,7 @@ def draw_reliability(calibration: Calibration) -> str:
     """
     panels: list[tuple[str, Sequence[Bin], float]] = [("as answered", calibration.bins, calibration.error)]
     if calibration.bins_after is not None and calibration.error_after is not None:
-        panels.append(("at a temperature fitted on other images", calibration.bins_after, calibration.error_after))
+        panels.append(("at the temperature", calibration.bins_after, calibration.error_after))
     with new_figure(10, 4.7) as figure:
         grid: dict[str, Any] = {"height_ratios": (3.4, 1), "hspace": 0.06, "wspace": 0.08}
         rows = figure.subplots(2, 2, sharex=True, sharey="row", gridspec_kw=grid)
@@ -43,8 +43,10 @@ def _draw_panel(upper: Axes, lower: Axes, bins: Sequence[Bin]) -> None:
         lower.bar(middle, 100 * row.images / count, width, color=INK, alpha=0.4, linewidth=0)
         if row.accuracy is None or row.confidence is None:
             continue
-        upper.bar(middle, row.accuracy, width, color=GOOD, alpha=0.85, linewidth=0)
-        upper.bar(middle, row.confidence - row.accuracy, width, row.accuracy, color=POOR, alpha=0.45, linewidth=0)
+        least = min(row.accuracy, row.confidence)
+        colour = POOR if row.accuracy < row.confidence else GOOD
+        upper.bar(middle, least, width, color=GOOD, alpha=0.85, linewidth=0)
+        upper.bar(middle, abs(row.confidence - row.accuracy), width, least, color=colour, alpha=0.4, linewidth=0)
     for axes in (upper, lower):
         axes.set_xlim(0, 100)
         axes.set_axisbelow(True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Callable
@@ -45,6 +46,60 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert answers.right.tolist() == [True, False, True]
     assert answers.keys == [(1, "ant"), (2**64 - 1, "cat"), (2**63, "cat")]
     assert [path.name for path in tmp_path.iterdir()] == ["answers.parquet"]
+
+
+HOSTILE = ["a, b", 'c "d"', "e\nf", "=g;|", os.fsdecode(b"h\xff"), "<i>é", "7"]
+
+
+def hostile(path: Path, classes: int = 7) -> Path:
+    """Write two answers among classes whose names are no easy text; the probabilities grow with the class."""
+    shares = np.array([[1, 2, 3, 4, 5, 6, 7], [7, 6, 5, 4, 3, 2, 1]], np.float32)[:, :classes]
+    images: Any = Images(['x,"y"\n.png', os.fsdecode(b"z\xe9.png")], [2**64 - 1, 0])
+    write_answers(path, Judgement(np.log(shares), np.array([0, 0])), images, HOSTILE[:classes])
+    return path
+
+
+def test_the_columns_that_other_programs_read(tmp_path: Path) -> None:
+    table = pq.read_table(written(tmp_path / "answers.parquet"))
+    assert table.column_names == [
+        "image", "digest", "label", "predicted", "probability", "label_probability", "loss", "top5",
+    ]  # fmt: skip
+    assert table["probability"].type == table["label_probability"].type == table["loss"].type == pa.float32()
+    assert table["label_probability"].to_pylist() == pytest.approx([0.7, 0.3, 0.5])
+    assert table["loss"].to_pylist() == pytest.approx(-np.log([0.7, 0.3, 0.5]), rel=1e-6)
+    assert table["top5"].to_pylist() == [["ant", "bee", "cat"], ["bee", "cat", "ant"], ["cat", "ant", "bee"]]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5, 6, 7])
+def test_the_five_most_probable_classes_are_named(tmp_path: Path, classes: int) -> None:
+    table = pq.read_table(hostile(tmp_path / "answers.parquet", classes))
+    names = [name.encode("utf-8", "backslashreplace").decode() for name in HOSTILE[:classes]]
+    assert table["top5"].to_pylist() == [names[::-1][:5], names[:5]]
+    assert [row[0] for row in table["top5"].to_pylist()] == table["predicted"].to_pylist()
+
+
+def test_a_csv_holds_the_same(tmp_path: Path) -> None:
+    table = pq.read_table(hostile(tmp_path / "answers.parquet")).to_pylist()
+    with hostile(tmp_path / "answers.CSV").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(table) == 2
+    for row, there in zip(rows, table, strict=True):
+        assert list(row) == list(there)
+        assert {name: row[name] for name in ("image", "label", "predicted")} == {
+            name: there[name] for name in ("image", "label", "predicted")
+        }
+        assert int(row["digest"]) == there["digest"]
+        for name in ("probability", "label_probability", "loss"):
+            assert float(row[name]) == pytest.approx(there[name])
+        assert json.loads(row["top5"]) == there["top5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.CSV", "answers.parquet"]
+
+
+@pytest.mark.parametrize("name", ["answers.txt", "answers", "answers.parquet.gz"])
+def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"ends in \.parquet or \.csv"):
+        written(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_first_format_stays_readable() -> None:

@@ -14,7 +14,7 @@ from test_report import Page
 from lenext.data.decode import ImageForm
 from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
-from lenext.evaluation import report
+from lenext.evaluation import pieces, report
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.report import Drawn, write_live_page
 
@@ -121,7 +121,7 @@ def test_what_takes_long_is_drawn_only_when_it_is_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drawn_of = {"curves": 0, "thumbnails": 0}
-    curves, thumbnail = report.draw_curves, report._thumbnail
+    curves, thumbnail = report.draw_curves, pieces.thumbnail
 
     def counted(name: str, draw: Any) -> Any:
         def count(*arguments: Any) -> Any:
@@ -131,7 +131,7 @@ def test_what_takes_long_is_drawn_only_when_it_is_another(
         return count
 
     monkeypatch.setattr(report, "draw_curves", counted("curves", curves))
-    monkeypatch.setattr(report, "_thumbnail", counted("thumbnails", thumbnail))
+    monkeypatch.setattr(pieces, "thumbnail", counted("thumbnails", thumbnail))
     path, drawn, first = tmp_path / "report.html", Drawn(), judgement(held_out, 3)
     for step in (50, 60, 70):
         write_live_page(path, record, history[:1], first, held_out, Pulse(step=step), drawn)

@@ -2,9 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix
 
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.metrics import class_figures, confused_pairs, confusion, worst_mistakes
+from lenext.evaluation.metrics import (
+    Confusion,
+    class_figures,
+    confused_pairs,
+    confusion,
+    confusion_cells,
+    worst_mistakes,
+)
 
 NAMES = ["cat", "dog", "owl"]
 # Labels and answers: a cat right, two cats as dogs, a dog right, a dog as a cat; no owl, and none answered.
@@ -26,9 +36,28 @@ def test_class_figures_by_hand() -> None:
     assert (owl.images, owl.recall, owl.precision, owl.taken_for) == (0, None, None, None)
 
 
+def test_recalls_come_with_their_intervals() -> None:
+    cat, _, owl = class_figures(confusion(JUDGED), NAMES)
+    assert (cat.low, cat.high) == pytest.approx((6.149, 79.234), abs=0.001)  # Wilson, 1 of 3
+    assert (owl.low, owl.high) == (None, None)
+
+
+def test_the_cells_of_the_matrix_are_those_with_images() -> None:
+    cells = [(cell.label, cell.predicted, cell.images) for cell in confusion_cells(confusion(JUDGED), NAMES)]
+    assert cells == [("cat", "cat", 1), ("cat", "dog", 2), ("dog", "cat", 1), ("dog", "dog", 1)]
+
+
+@given(seed=st.integers(0, 10**6), images=st.integers(1, 60), classes=st.integers(2, 12))
+def test_the_matrix_agrees_with_scikit_learn(seed: int, images: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    judged = Judgement(rng.normal(size=(images, classes)).astype(np.float32), rng.integers(0, classes, images))
+    theirs = confusion_matrix(judged.labels, judged.logits.argmax(1), labels=np.arange(classes))
+    assert confusion(judged).tolist() == theirs.tolist()
+
+
 def test_confused_pairs_come_with_the_most_frequent_first() -> None:
-    assert confused_pairs(confusion(JUDGED), NAMES, 5) == [("cat", "dog", 2), ("dog", "cat", 1)]
-    assert confused_pairs(confusion(JUDGED), NAMES, 1) == [("cat", "dog", 2)]
+    assert confused_pairs(confusion(JUDGED), NAMES, 5) == [Confusion("cat", "dog", 2), Confusion("dog", "cat", 1)]
+    assert confused_pairs(confusion(JUDGED), NAMES, 1) == [Confusion("cat", "dog", 2)]
 
 
 def test_worst_mistakes_are_the_surest_wrong_answers() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lenext.evaluation.significance import Significance, of_other_images, of_same_images, wilson
+from lenext.evaluation.significance import Significance, of_other_images, of_same_images
 
 
 def answers(both: int, only_a: int, only_b: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -67,14 +67,6 @@ def test_other_images_as_in_newcombe() -> None:
 
 def test_the_tea_of_the_lady_who_fisher_asked() -> None:
     assert of_other_images(1, 4, 3, 4).p == pytest.approx(34 / 70)
-
-
-@pytest.mark.parametrize(
-    ("right", "images", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]
-)
-def test_wilson_as_in_newcombe(right: int, images: int, low: float, high: float) -> None:
-    """Newcombe, Statistics in Medicine 17 (1998) 857, table I, method 3."""
-    assert wilson(right, images) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize(
