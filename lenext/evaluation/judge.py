@@ -25,7 +25,8 @@ BLOCK = 2**18  # logits that are worked on at once
 class Judgement:
     """Logits (N, classes), finite, and labels (N,) of N images; the figures are computed from these alone.
 
-    Logarithms of probabilities do as well as logits. Of classes with the same logit, the one that comes first counts as the more probable, everywhere.
+    Logarithms of probabilities do as well as logits. Of classes with the same logit, the one that comes first counts as
+    the more probable, everywhere.
     """
 
     logits: NDArray[np.float32]
