@@ -13,21 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import cross_entropy
 
 from lenext.evaluation.crosswise import FOLDS, crosswise
 from lenext.evaluation.intervals import Interval, gap_interval, mean_gap
-from lenext.evaluation.judge import Judgement
+from lenext.evaluation.judge import Judgement, cross_entropies
 
 BINS = 15
 EDGES = np.arange(BINS + 1) / BINS
-FARTHEST = 100  # a temperature is looked for within this factor of the deviation of the logits
+FARTHEST = 100  # a temperature is looked for within this factor of how far the highest logits are above the mean
 PRECISION = 1e-4  # of its logarithm
 NEAR = 1.5  # the factor within which the temperatures of most parts lie
 POINTS = 9  # at which the loss is computed within this factor
-BLOCK = 2**22  # logits that are divided at once
 
 
 @dataclass(frozen=True)
@@ -115,10 +112,11 @@ def fit_temperature(judgement: Judgement, images: NDArray[np.int64] | None = Non
         judgement = Judgement(judgement.logits[images], judgement.labels[images])
     logits, labels = judgement.logits, judgement.labels
     own = logits[np.arange(len(labels)), labels].astype(np.float64)
-    if judgement.right.all() or own.mean() <= logits.mean(dtype=np.float64):
+    mean = float(logits.mean(dtype=np.float64))
+    if judgement.right.all() or own.mean() <= mean:
         return None
-    scale = float(logits.std(dtype=np.float64))
-    return _minimum(lambda x: _at_temperature(judgement, math.exp(x)).mean(), scale / FARTHEST, scale * FARTHEST)
+    scale = float(logits.max(1).mean(dtype=np.float64)) - mean
+    return _minimum(lambda x: cross_entropies(logits, labels, math.exp(x)).mean(), scale / FARTHEST, scale * FARTHEST)
 
 
 def _minimum(loss: Callable[[float], Any], low: float, high: float) -> float | None:
@@ -146,28 +144,19 @@ def _tempered_crosswise(
     low, high = temperature / NEAR, temperature * NEAR
     ends = [math.log(low), math.log(high)]
     points = np.polynomial.chebyshev.chebpts2(POINTS) * math.log(NEAR) + math.log(temperature)
-    at_points = np.stack([_at_temperature(judgement, math.exp(point)) for point in points])  # (POINTS, N)
+    at_points = np.stack(
+        [cross_entropies(judgement.logits, judgement.labels, math.exp(point)) for point in points]
+    )  # (POINTS, N)
     confidences, losses = np.empty(len(judgement.labels)), np.empty(len(judgement.labels))
     for fit, judged in parts:
         mean = np.polynomial.Chebyshev.fit(points, at_points[:, fit].mean(1), POINTS - 1, domain=ends)
         fitted = _minimum(mean, low, high) or fit_temperature(judgement, fit)
         if fitted is None:
             return None
-        part = Judgement(judgement.logits[judged] / np.float32(fitted), judgement.labels[judged])
-        confidences[judged], losses[judged] = part.confidences, part.losses
+        logits = judgement.logits[judged]
+        losses[judged] = cross_entropies(logits, judgement.labels[judged], fitted)
+        confidences[judged] = np.exp(-cross_entropies(logits, judgement.predicted[judged], fitted))
     return confidences, losses
-
-
-def _at_temperature(judgement: Judgement, temperature: float) -> NDArray[np.float64]:
-    """Return the loss of every image, (N,), with its logits divided by the temperature."""
-    logits, labels = judgement.logits, judgement.labels
-    losses = np.empty(len(labels))
-    step = max(1, BLOCK // logits.shape[1])
-    for start in range(0, len(labels), step):
-        tempered = torch.from_numpy(logits[start : start + step]) / temperature
-        wanted = torch.from_numpy(labels[start : start + step])
-        losses[start : start + step] = cross_entropy(tempered, wanted, reduction="none").numpy()
-    return losses
 
 
 def _error(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from lenext.data.loader import Loader
 from lenext.errors import LenextError
@@ -18,14 +18,15 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 
 TOP5_FROM = 6  # below six classes a top-5 says nothing
-BLOCK = 4096  # images whose probabilities are computed at once
+BLOCK = 2**18  # logits that are worked on at once
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Logits (N, classes) and labels (N,) of N images; the figures are computed from these alone.
+    """Logits (N, classes), finite, and labels (N,) of N images; the figures are computed from these alone.
 
-    Of classes with the same logit, the one that comes first counts as the more probable, everywhere.
+    Logarithms of probabilities do as well as logits. Of classes with the same logit, the one that comes first counts as
+    the more probable, everywhere.
     """
 
     logits: NDArray[np.float32]
@@ -66,20 +67,23 @@ class Judgement:
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
         """How many classes are more probable than the image's own, (N,)."""
-        own = self.logits[np.arange(len(self.labels)), self.labels][:, None]
-        before = np.arange(self.logits.shape[1]) < self.labels[:, None]
-        ranks: NDArray[np.int64] = ((self.logits > own) | ((self.logits == own) & before)).sum(1)
-        return ranks
+        found = np.empty(len(self.labels), np.int64)
+        places = np.arange(self.logits.shape[1])
+        for rows in _blocks(self.logits):
+            logits, labels = self.logits[rows], self.labels[rows, None]
+            own = np.take_along_axis(logits, labels, axis=1)
+            found[rows] = ((logits > own) | ((logits == own) & (places < labels))).sum(1)
+        return found
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
         """Cross-entropy of each image, (N,), in nats."""
-        return self._minus_log(self.labels)
+        return cross_entropies(self.logits, self.labels)
 
     @cached_property
     def confidences(self) -> NDArray[np.float64]:
         """Probability, 0 to 1, of each image's most probable class, (N,)."""
-        return np.exp(-self._minus_log(self.predicted))
+        return np.exp(-cross_entropies(self.logits, self.predicted))
 
     def most_probable(self, most: int) -> NDArray[np.int64]:
         """Return the most probable classes of each image, the first first, (N, most or all where they are fewer)."""
@@ -94,14 +98,28 @@ class Judgement:
         """Return top1, top5, loss and the number of images."""
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "images": len(self.labels)}
 
-    def _minus_log(self, classes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the negative logarithm of the probability of one class an image, (N,) -> (N,)."""
-        found = np.empty(len(classes))
-        for start in range(0, len(classes), BLOCK):  # in float64, which for all at once takes too much memory
-            logits = torch.from_numpy(self.logits[start : start + BLOCK]).double()
-            wanted = torch.from_numpy(classes[start : start + BLOCK])
-            found[start : start + BLOCK] = cross_entropy(logits, wanted, reduction="none").numpy()
-        return found
+
+def cross_entropies(
+    logits: NDArray[np.float32], classes: NDArray[np.int64], temperature: float = 1.0
+) -> NDArray[np.float64]:
+    """Return the negative logarithm of the probability of one class an image, (N, classes), (N,) -> (N,), in nats.
+
+    The logits are divided by the temperature first.
+    """
+    found = np.empty(len(classes))
+    for rows in _blocks(logits):
+        scaled = logits[rows].astype(np.float64)
+        scaled /= temperature
+        scaled -= scaled.max(1, keepdims=True)
+        own = np.take_along_axis(scaled, classes[rows, None], axis=1)[:, 0]
+        found[rows] = np.log(np.exp(scaled, out=scaled).sum(1)) - own
+    return found
+
+
+def _blocks(logits: NDArray[np.float32]) -> Iterator[slice]:
+    """Give the rows in parts that stay in the processor's cache, which also spares memory."""
+    step = max(1, BLOCK // logits.shape[1])
+    return (slice(start, start + step) for start in range(0, len(logits), step))
 
 
 class NotFiniteError(LenextError):
