@@ -74,15 +74,18 @@ def _print_figures(result: EvaluationResult) -> None:
     parts = (("top-1", intervals.top1, ".2f"), ("top-5", intervals.top5, ".2f"), ("loss", intervals.loss, ".4f"))
     told = [f"{name} {between[0]:{form}} to {between[1]:{form}}" for name, between, form in parts if between]
     print(f"with 95 % confidence: {', '.join(told)}")
-    between = intervals.calibration_error
-    span = f" ({between[0]:.2f} to {between[1]:.2f})" if between else ""
     after = ""
     if calibration.temperature is not None:
         after = (
-            f"; {calibration.error_after:.2f} with a temperature that was fitted on other images, "
+            f"; {calibration.error_after:.2f}{_span(calibration.error_after_interval)} with a temperature that was "
+            f"fitted on other images, "
             f"{calibration.temperature:.3f} on all"
         )
-    print(f"calibration error {calibration.error:.2f} percentage points{span}{after}")
+    print(f"calibration error {calibration.error:.2f} percentage points{_span(intervals.calibration_error)}{after}")
+
+
+def _span(interval: tuple[float, float] | None) -> str:
+    return f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
 
 
 def _print_standings(standings: Sequence[EvaluationResult]) -> None:

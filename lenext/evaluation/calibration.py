@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.evaluation.crosswise import FOLDS, crosswise
-from lenext.evaluation.intervals import Interval, gap_interval, mean_gap
+from lenext.evaluation.intervals import Interval, gap_interval, mean_gap, mean_interval
 from lenext.evaluation.judge import Judgement, cross_entropies
 
 BINS = 15
@@ -48,16 +48,18 @@ class Calibration:
 
     `error` is the expected calibration error in percentage points, 0 to 100. For `error_after`, `loss_after` (nats) and
     `bins_after` the temperature of each image was fitted on other images; `temperature` is that fitted on all, for use
-    on images to come. These four are None where nothing can be fitted: with fewer than ten images, or where no
-    temperature is the best, since every answer is right or the answers are no better than a guess.
+    on images to come. The intervals are of 95 %. All six are None where nothing can be fitted: with fewer than ten
+    images, or where no temperature is the best, since every answer is right or the answers are no better than a guess.
     """
 
     error: float
     bins: list[Bin]
     temperature: float | None
-    error_after: float | None
-    loss_after: float | None
-    bins_after: list[Bin] | None
+    error_after: float | None = None
+    error_after_interval: Interval | None = None
+    loss_after: float | None = None
+    loss_after_interval: Interval | None = None
+    bins_after: list[Bin] | None = None
 
 
 def calibrate(judgement: Judgement, *, folds: int = FOLDS, seed: int = 0) -> Calibration:
@@ -67,21 +69,23 @@ def calibrate(judgement: Judgement, *, folds: int = FOLDS, seed: int = 0) -> Cal
     temperature = fit_temperature(judgement)
     tempered = _tempered_crosswise(judgement, temperature, folds, seed) if temperature else None
     if tempered is None:
-        return Calibration(before, bins, None, None, None, None)
+        return Calibration(before, bins, None)
     confidences, losses = tempered
     return Calibration(
         before,
         bins,
         temperature,
         _error(confidences, judgement.right),
+        calibration_interval(confidences, judgement.right),
         float(losses.mean()),
+        mean_interval(losses),
         reliability(confidences, judgement.right),
     )
 
 
-def calibration_interval(judgement: Judgement) -> Interval | None:
+def calibration_interval(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> Interval | None:
     """Return the 95 % interval of the calibration error, in percentage points; None for one image."""
-    found = gap_interval(_bins(judgement.confidences), judgement.right - judgement.confidences)
+    found = gap_interval(_bins(confidences), right - confidences)
     return (100 * found[0], 100 * found[1]) if found else None
 
 

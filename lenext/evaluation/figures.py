@@ -68,7 +68,7 @@ def figures_of(judgement: Judgement, class_names: Sequence[str]) -> Figures:
             percent_wilson(int(judgement.right.sum()), images),
             percent_wilson(int((judgement.ranks < 5).sum()), images) if top5 is not None else None,
             mean_interval(judgement.losses),
-            calibration_interval(judgement),
+            calibration_interval(judgement.confidences, judgement.right),
         ),
         [row for i, row in enumerate(class_figures(table, class_names)) if row.images or answered[i]],
         confusion_cells(table, class_names),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lenext.evaluation.intervals import percent_wilson
+from lenext.evaluation.intervals import Interval, percent_wilson
 from lenext.evaluation.judge import Judgement
 
 
@@ -16,17 +16,17 @@ from lenext.evaluation.judge import Judgement
 class ClassFigures:
     """One class: its images, the percentages of recall and precision, and what it is most taken for.
 
-    `low` and `high` are Wilson's 95 % interval of the recall; the three are None where the class has no images.
-    `precision` is None where the model never answered with the class, `taken_for` where it was always right.
+    Recall and its interval are None where the class has no images, precision and its interval where the model never
+    answered with the class, `taken_for` where it was always right. The intervals are Wilson's of 95 %.
     """
 
     label: str
     images: int
     right: int
     recall: float | None
-    low: float | None
-    high: float | None
+    recall_interval: Interval | None
     precision: float | None
+    precision_interval: Interval | None
     taken_for: str | None
     taken_for_images: int
 
@@ -56,16 +56,15 @@ def class_figures(table: NDArray[np.int64], class_names: Sequence[str]) -> list[
     others, times = wrong.argmax(1).tolist(), wrong.max(1).tolist()
     rows = []
     for i, name in enumerate(class_names):
-        low, high = percent_wilson(right[i], images[i]) if images[i] else (None, None)
         rows.append(
             ClassFigures(
                 name,
                 images[i],
                 right[i],
                 100 * right[i] / images[i] if images[i] else None,
-                low,
-                high,
+                percent_wilson(right[i], images[i]) if images[i] else None,
                 100 * right[i] / answered[i] if answered[i] else None,
+                percent_wilson(right[i], answered[i]) if answered[i] else None,
                 class_names[others[i]] if times[i] else None,
                 times[i],
             )

@@ -191,6 +191,6 @@ def test_it_is_json_and_the_same_each_time() -> None:
 def test_the_interval_holds_the_error() -> None:
     judged = drawn(500)
     judged = Judgement(3 * judged.logits, judged.labels)
-    low, high = calibration_interval(judged) or (0, 0)
+    low, high = calibration_interval(judged.confidences, judged.right) or (0, 0)
     assert low < calibrate(judged).error < high
     assert high - low < 12

@@ -33,7 +33,7 @@ def test_by_hand() -> None:
     cat, dog = found.per_class
     assert (cat.label, cat.images, cat.right, cat.recall, cat.precision) == ("cat", 2, 1, 50, 100)
     assert (cat.taken_for, cat.taken_for_images) == ("dog", 1)
-    assert (cat.low, cat.high) == pytest.approx((9.453, 90.547), abs=0.001)
+    assert cat.recall_interval == pytest.approx((9.453, 90.547), abs=0.001)
     assert (dog.label, dog.images, dog.right, dog.recall, dog.precision, dog.taken_for) == ("dog", 1, 1, 100, 50, None)
     cells = [(cell.label, cell.predicted, cell.images) for cell in found.confusion]
     assert cells == [("cat", "cat", 1), ("cat", "dog", 1), ("dog", "dog", 1)]
@@ -47,7 +47,7 @@ def test_a_class_that_was_only_answered_is_listed() -> None:
     found = figures_of(Judgement(logits, np.array([0, 0])), NAMES)
     ape = found.per_class[-1]
     assert [row.label for row in found.per_class] == ["cat", "ape"]
-    assert (ape.images, ape.recall, ape.low, ape.high, ape.precision) == (0, None, None, None, 0)
+    assert (ape.images, ape.recall, ape.recall_interval, ape.precision) == (0, None, None, 0)
 
 
 @given(seed=st.integers(0, 10**6), images=st.integers(1, 60), classes=st.integers(1, 9))

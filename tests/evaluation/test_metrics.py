@@ -38,8 +38,8 @@ def test_class_figures_by_hand() -> None:
 
 def test_recalls_come_with_their_intervals() -> None:
     cat, _, owl = class_figures(confusion(JUDGED), NAMES)
-    assert (cat.low, cat.high) == pytest.approx((6.149, 79.234), abs=0.001)  # Wilson, 1 of 3
-    assert (owl.low, owl.high) == (None, None)
+    assert cat.recall_interval == pytest.approx((6.149, 79.234), abs=0.001)  # Wilson, 1 of 3
+    assert owl.recall_interval is None
 
 
 def test_the_cells_of_the_matrix_are_those_with_images() -> None:

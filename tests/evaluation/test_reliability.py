@@ -17,7 +17,7 @@ def text_of(svg: str) -> str:
 
 
 def test_it_takes_the_colours_of_the_page_and_is_the_same_each_time() -> None:
-    calibration = Calibration(12.34, BINS, 2.0, 1.26, 0.5, BINS)
+    calibration = Calibration(12.34, BINS, 2.0, 1.26, (1.0, 2.0), 0.5, (0.4, 0.6), BINS)
     svg = draw_reliability(calibration)
     assert svg == draw_reliability(calibration)
     assert svg.startswith("<svg")
@@ -30,7 +30,7 @@ def test_it_takes_the_colours_of_the_page_and_is_the_same_each_time() -> None:
 
 
 def test_without_a_temperature_there_is_one_panel() -> None:
-    text = text_of(draw_reliability(Calibration(12.34, BINS, None, None, None, None)))
+    text = text_of(draw_reliability(Calibration(12.34, BINS, None)))
     assert "as answered" in text
     assert "temperature" not in text
 
