@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -150,4 +151,6 @@ def new_file(path: Path | None) -> Path | None:
         raise typer.BadParameter(f"{path} is there already; give another name, or remove it first")
     if not path.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {path.parent} to write {path.name} into")
+    if not os.access(path.parent, os.W_OK):
+        raise typer.BadParameter(f"nothing can be written into {path.parent}; give a folder of your own")
     return path

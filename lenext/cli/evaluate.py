@@ -28,13 +28,21 @@ SplitOption = Annotated[
     str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
 ]
 ViewsOption = Annotated[
-    str, typer.Option(help="How each image is looked at: center, mirror, full, ten-crop, dense, multi-scale, ...")
+    str,
+    typer.Option(
+        help="How each image is looked at: center, mirror, full, ten-crop, random-5, dense, multi-scale, multi-crop, "
+        "crops-144, resnet-multi-scale or overfeat."
+    ),
 ]
 PresentOption = Annotated[bool, typer.Option("--among-present", help="Choose only among the classes of the data.")]
 EnsembleOption = Annotated[bool, typer.Option("--ensemble", help="Average the answers of all targets.")]
-AverageOption = Annotated[Literal["probabilities", "logits", "weights"], typer.Option(help="What --ensemble averages.")]
+AverageOption = Annotated[
+    Literal["probabilities", "logits", "weights"],
+    typer.Option(help="What --ensemble averages, probabilities if not given."),
+]
 FitOption = Annotated[
-    bool, typer.Option("--fit-weights", help="Let members count so much that the loss is lowest, crosswise.")
+    bool,
+    typer.Option("--fit-weights", help="Of --ensemble: let members count so much that the loss is lowest, crosswise."),
 ]
 SaveOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Keep the average of --average weights: a .safetensors file.")
@@ -43,7 +51,7 @@ OutOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the answer to each image: a .parquet or .csv file.")
 ]
 ReportOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of it all: an .html file.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="End with an error where an image cannot be read.")]
 
 
 def evaluate(
@@ -57,7 +65,7 @@ def evaluate(
     save: SaveOption = None,
     out: OutOption = None,
     report: ReportOption = None,
-    seed: Annotated[int, typer.Option(help="Of views at places that are drawn.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of places that are drawn, and parts to fit on.", min=0)] = 0,
     weights: WeightsOption = None,
     strict: StrictOption = False,
     device: DeviceOption = "auto",
@@ -101,12 +109,14 @@ def evaluate(
 def _tell(found: Evaluation, files: Files, data: str, json: bool) -> None:
     from lenext.evaluation.writing import write_evaluation
 
-    write_evaluation(found, files, data=data, command=shlex.join(["lenext", *sys.argv[1:]]))
     found = replace(found, result=replace(found.result, seconds=elapsed()))
     if json:
         print_json(found.result.to_json())
     else:
-        print_evaluation(found, files.all)
+        print_evaluation(found)
+    # After the figures, which a full disk then cannot take away.
+    for path in write_evaluation(found, files, data=data, command=shlex.join(["lenext", *sys.argv[1:]])):
+        say(f"written: {path}")
 
 
 def _tell_each(exam: Examination, views: str, json: bool) -> None:
@@ -145,6 +155,8 @@ def _require_sense(
         raise typer.BadParameter(f"--ensemble needs two targets or more before the data; there is {targets[0]} alone")
     if not ensemble and (fit_weights or average != "probabilities"):
         raise typer.BadParameter("--average and --fit-weights are those of an ensemble: give --ensemble too")
+    if average == "weights" and fit_weights:
+        raise typer.BadParameter("--average weights counts all members equally; --fit-weights is of the other two")
     if save is not None and not (ensemble and average == "weights"):
         raise typer.BadParameter("--save keeps one network: give --ensemble --average weights, which makes one")
     if len(targets) > 1 and not ensemble and any(written):

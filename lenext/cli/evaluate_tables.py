@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenext.cli.output import cell, plain_table, print_table, printable, say
@@ -14,11 +13,11 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # files that were skipped
 PAIRS = 5
-RIGHT = ("top-1 (%)", "top-5 (%)", "loss", "passes", "area", "seconds")
+RIGHT = ("top-1 (%)", "95 % interval", "top-5 (%)", "loss", "passes", "area", "seconds")
 
 
-def print_evaluation(evaluation: Evaluation, files: Sequence[Path]) -> None:
-    """Print what was found of one classifier or ensemble, and where more of it was written."""
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print what was found of one classifier or ensemble."""
     result = evaluation.result
     print(f"{_first_line(result)}, {result.seconds:.1f} s")
     _print_figures(result)
@@ -27,7 +26,8 @@ def print_evaluation(evaluation: Evaluation, files: Sequence[Path]) -> None:
         _print_standings(evaluation.standings)
     if result.weights and result.average != "weights":
         told = ", ".join(f"{weight:.3f}" for weight in result.weights)
-        print(f"weights of the members: {told}")
+        fitted = " that fit all images best; answered was with ones fitted on others" if result.fitted else ""
+        print(f"{result.average} averaged with weights {told}{fitted}")
     if result.gain:
         print(f"gain over {printable(result.gain.over)}: {result.gain.words}")
     pairs = result.figures.confused_pairs[:PAIRS]
@@ -39,23 +39,25 @@ def print_evaluation(evaluation: Evaluation, files: Sequence[Path]) -> None:
         f"start-up {spent.start:.1f} s, reading and decoding {spent.reading:.1f} s, from first batch to last "
         f"{spent.judging:.2f} s"
     )
-    for file in files:
-        print(f"written: {printable(str(file))}")
     _say_skipped(result)
 
 
 def print_comparisons(results: Sequence[EvaluationResult], comparisons: Sequence[Comparison], seconds: float) -> None:
     """Print several classifiers side by side, and whether each two of them differ by more than chance brings."""
     first = results[0]
-    print(f"{first.images:,} images ({first.split}) of {first.classes} classes, views {first.views}, {seconds:.1f} s\n")
+    candidates = " and ".join(f"{count:,}" for count in dict.fromkeys(row.candidates for row in results))
+    print(
+        f"{first.images:,} images ({first.split}) of {first.classes} classes, {candidates} candidates, "
+        f"views {first.views}, {seconds:.1f} s\n"
+    )
     _print_standings(results)
     for each in comparisons:
-        told = each.gain.significance
+        told = each.significance
         print(
             f"\n{printable(each.b)} - {printable(each.a)}: {told.difference:+.2f} percentage points, with 95 % "
             f"confidence {told.low:+.2f} to {told.high:+.2f} ({told.interval})\n"
-            f"only the first was right on {told.only_a:,} images, only the second on {told.only_b:,}: {told.verdict}, "
-            f"{told.test}"
+            f"only {printable(each.a)} was right on {told.only_a:,} images, only {printable(each.b)} on "
+            f"{told.only_b:,}: {told.verdict}; {told.test}"
         )
     _say_skipped(first)
 
@@ -96,11 +98,12 @@ def _print_standings(standings: Sequence[EvaluationResult]) -> None:
         table.add_row(
             cell(row.views if several else row.target),
             f"{row.top1:.2f}",
+            "{:.2f} to {:.2f}".format(*row.figures.intervals.top1),
             f"{row.top5:.2f}" if row.top5 is not None else "-",
             f"{row.loss:.4f}",
             f"{row.passes:,.6g}",
             f"{row.area:,.1f}",
-            f"{row.seconds_by.judging:,.1f}",
+            f"{row.seconds_of_views:,.1f}",
         )
     print_table(table)
 

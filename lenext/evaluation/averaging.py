@@ -20,7 +20,7 @@ from lenext.evaluation.judge import Judgement
 
 Average = Literal["probabilities", "logits", "weights"]
 AVERAGES: tuple[Average, ...] = ("probabilities", "logits", "weights")
-CHUNK = 1 << 24  # logits that are looked at at a time
+CHUNK = 1 << 22  # logits that are looked at at a time
 
 
 def averaged(judgements: Sequence[Judgement], weights: NDArray[np.float64], of: Average) -> Judgement:
@@ -28,12 +28,16 @@ def averaged(judgements: Sequence[Judgement], weights: NDArray[np.float64], of: 
 
     `weights` (members,) sum to one. Of probabilities, the logits of the average are its logs.
     """
-    total = torch.zeros(judgements[0].logits.shape, dtype=torch.float64)
-    for judgement, weight in zip(judgements, weights.tolist(), strict=True):
-        logits = torch.from_numpy(judgement.logits).double()
-        total += weight * (logits if of == "logits" else logits.softmax(1))
-    logits = total if of == "logits" else total.clamp(min=1e-300).log()
-    return Judgement(logits.float().numpy(), judgements[0].labels)
+    logits = np.empty_like(judgements[0].logits)
+    rows = max(1, CHUNK // logits.shape[1])
+    for start in range(0, len(logits), rows):
+        some = slice(start, start + rows)
+        total = torch.zeros(logits[some].shape, dtype=torch.float64)
+        for judgement, weight in zip(judgements, weights.tolist(), strict=True):
+            answers = torch.from_numpy(judgement.logits[some]).double()
+            total += weight * (answers if of == "logits" else answers.softmax(1))
+        logits[some] = (total if of == "logits" else total.clamp(min=1e-300).log()).numpy()
+    return Judgement(logits, judgements[0].labels)
 
 
 def equal_weights(members: int) -> NDArray[np.float64]:

@@ -85,7 +85,7 @@ def calibrate(judgement: Judgement, *, folds: int = FOLDS, seed: int = 0) -> Cal
 
 def calibration_interval(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> Interval | None:
     """Return the 95 % interval of the calibration error, in percentage points; None for one image."""
-    found = gap_interval(_bins(confidences), right - confidences)
+    found = gap_interval(_bins(confidences), confidences, right)
     return (100 * found[0], 100 * found[1]) if found else None
 
 

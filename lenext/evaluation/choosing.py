@@ -19,11 +19,15 @@ from lenext.progress import Progress
 
 @dataclass(frozen=True)
 class Chosen:
-    """The split that is judged, its images as each classifier wants them, in one order, and what could not be read."""
+    """What is judged: a split, its images as each classifier wants them, in one order, and what could not be read.
+
+    `seen` says of each classifier how many of the images it was trained on, as far as its weights say so.
+    """
 
     split: str
     readings: list[Reading]
     skipped: list[tuple[str, str]]
+    seen: list[int]
 
 
 def columns_of(source: Source, classifier: Classifier) -> NDArray[np.int64]:
@@ -77,32 +81,37 @@ def choose(
     if not len(readings[0].images):
         reason = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
         raise UserError(f"{source.location} has no readable image in {wanted or name}{reason}")
+    digests = readings[0].digests
+    seen = np.array([np.isin(digests, classifier.trained_on) for classifier in classifiers])  # (classifiers, N)
+    counts = seen.sum(1).tolist()
     if wanted in source.splits:
-        return Chosen(name, readings, skipped)
-    seen = np.isin(readings[0].digests, np.concatenate([classifier.trained_on for classifier in classifiers]))
+        return Chosen(name, readings, skipped, counts)
+    if wanted == HELD_OUT and any(not len(classifier.trained_on) for classifier in classifiers):
+        raise UserError(
+            f"the weights do not say which images they were trained on, so that nobody knows what was held out; give "
+            f"--split {name} to judge all of {source.location}"
+        )
     if not seen.any():
-        return Chosen(wanted or name, readings, skipped)
-    if seen.all():
+        return Chosen(wanted or name, readings, skipped, counts)
+    unseen = np.flatnonzero(~seen.any(0))
+    if not len(unseen):
         raise UserError(
             f"every image of {source.location} was trained on, so none shows what the model has learned; give other "
             f"images, or --split {name} to judge these"
         )
-    return Chosen(HELD_OUT, [reading.take(np.flatnonzero(~seen)) for reading in readings], skipped)
+    return Chosen(HELD_OUT, [reading.take(unseen) for reading in readings], skipped, [0] * len(classifiers))
 
 
 def _read(
     source: Source, name: str, classifiers: Sequence[Classifier], progress: Progress
 ) -> tuple[list[Reading], list[tuple[str, str]]]:
     """Return the images in the form that each classifier wants; one reading for those that want the same."""
+    forms = list(dict.fromkeys(classifier.preprocessing.form for classifier in classifiers))
+    split, skipped = source.splits[name], list[tuple[str, str]]()
     by_form: dict[ImageForm, Reading] = {}
-    for classifier in classifiers:
-        form = classifier.preprocessing.form
-        if form not in by_form:
-            by_form[form] = read_split(source.splits[name], form, what=f"reading {name}", progress=progress)
-    skipped = dict(pair for reading in by_form.values() for pair in reading.skipped)
-    if len({len(reading.images) for reading in by_form.values()}) > 1:  # too large in one form and not in another
-        by_form = {
-            form: reading.take(np.flatnonzero([name not in skipped for name in reading.split.names]))
-            for form, reading in by_form.items()
-        }
-    return [by_form[classifier.preprocessing.form] for classifier in classifiers], list(skipped.items())
+    while any(len(reading.images) != len(split) for reading in by_form.values()) or not by_form:
+        for form in forms:  # each reads what those before it could: an image may be too large in one form alone
+            by_form[form] = read_split(split, form, what=f"reading {name}", progress=progress)
+            skipped += by_form[form].skipped
+            split = by_form[form].split
+    return [by_form[classifier.preprocessing.form] for classifier in classifiers], skipped

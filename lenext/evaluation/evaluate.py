@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from lenext.evaluation.averaging import (
     fitted_weights,
     soup,
 )
-from lenext.evaluation.examination import CENTER, Examination, Seconds, Sitting, aligned, require_several
+from lenext.evaluation.examination import CENTER, Examination, Seconds, Sitting, reordered, require_several
 from lenext.evaluation.figures import figures_of
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.result import EvaluationResult, Gain
-from lenext.evaluation.significance import of_same_images
+from lenext.evaluation.significance import Significance, holm, of_same_images
 from lenext.evaluation.views.protocols import protocol
+from lenext.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,37 @@ class Evaluation:
 
 
 def evaluate(
-    target: str | Path | Classifier, data: str | Path, *, views: str = CENTER, **options: Any
+    target: str | Path | Classifier,
+    data: str | Path,
+    *,
+    views: str = CENTER,
+    split: str | None = None,
+    among_present: bool = False,
+    strict: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Judge a classifier on a split of `data`.
 
         lenext.evaluate("runs/lenet5-digits", "digits").top1
 
     `views` is how each image is looked at, one of `lenext.evaluation.views.protocols.PROTOCOLS`; beside any but
-    `center`, the gain over `center` is measured too. The options are those of `Examination`: `split` is `train`, `val`,
-    `test`, `held-out` or `all`; where it is None, it is `test`, else `val`, else the images that training did not see,
-    which is the whole where it saw none (known by the bytes of each image). The model chooses among all its classes,
-    or, with `among_present`, among those of the data. Unreadable images are left out, or, with `strict`, an error.
-    `device`, `seed` (of places that a protocol draws) and `progress` are the others.
+    `center`, the gain over `center` is measured too. `split` is `train`, `val`, `test`, `held-out` or `all`; where it
+    is None, it is `test`, else `val`, else the images that training did not see, which is the whole where it saw none
+    (known by the bytes of each image). The model chooses among all its classes, or, with `among_present`, among those
+    of the data. Unreadable images are left out, or, with `strict`, an error. `seed` is that of places that are drawn.
 
     Raises:
         UserError: no such split or views, a class that the model lacks, or no readable image.
         LenextError: an unreadable image, where `strict`.
     """
     protocol(views)
-    return evaluate_one(Examination([target], data, **options), views).result
+    exam = Examination(
+        [target], data, split=split, among_present=among_present, strict=strict, device=device, seed=seed,
+        progress=progress,
+    )  # fmt: skip
+    return evaluate_one(exam, views).result
 
 
 def ensemble(
@@ -68,7 +81,12 @@ def ensemble(
     average: Average = "probabilities",
     fit_weights: bool = False,
     views: str = CENTER,
-    **options: Any,
+    split: str | None = None,
+    among_present: bool = False,
+    strict: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Judge the average of several classifiers, of any architectures, sizes and preprocessing, on a split of `data`.
 
@@ -76,7 +94,8 @@ def ensemble(
 
     Averaged are their `probabilities`, their `logits`, or, of runs of one architecture, their `weights`, which makes
     one network of them. Members count equally, or, with `fit_weights`, so much that the loss is lowest, fitted
-    crosswise: never on the images that are judged with it. `views` and the options are those of `evaluate`.
+    crosswise in parts that `seed` draws: never on the images that are judged with it. The other options are those of
+    `evaluate`.
 
     Raises:
         UserError: fewer than two members, or members of different classes; as in `evaluate`.
@@ -84,7 +103,10 @@ def ensemble(
     """
     protocol(views)
     require_several(targets, "an ensemble")
-    exam = Examination(targets, data, **options)
+    exam = Examination(
+        targets, data, split=split, among_present=among_present, strict=strict, device=device, seed=seed,
+        progress=progress,
+    )  # fmt: skip
     return evaluate_ensemble(exam, views, average=average, fit_weights=fit_weights).result
 
 
@@ -94,23 +116,27 @@ class Comparison:
 
     a: str
     b: str
-    gain: Gain
+    significance: Significance
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of the command's JSON."""
-        found = self.gain.to_json()
-        del found["over"]
-        return {"a": self.a, "b": self.b, **found}
+        return {"a": self.a, "b": self.b, **asdict(self.significance), "verdict": self.significance.verdict}
 
 
 def evaluate_each(exam: Examination, views: str) -> tuple[list[EvaluationResult], list[Comparison]]:
-    """Judge each classifier on the same images, and compare each two of them."""
+    """Judge each classifier on the same images, and compare each two of them.
+
+    Of several comparisons, p is Holm's of 1979: how often chance brings any difference as large as the largest.
+
+    Raises:
+        UserError: a network that the protocol does not fit.
+    """
+    exam.require_views(views)
     sittings = [exam.sitting(index, views) for index in range(len(exam.classifiers))]
     results = [_result(exam, index, sitting) for index, sitting in enumerate(sittings)]
-    comparisons = [
-        Comparison(exam.names[i], exam.names[j], _gain(exam.names[i], sittings[i].judgement, sittings[j].judgement))
-        for i, j in combinations(range(len(sittings)), 2)
-    ]
+    pairs = list(combinations(range(len(sittings)), 2))
+    told = holm([of_same_images(sittings[i].judgement.right, sittings[j].judgement.right) for i, j in pairs])
+    comparisons = [Comparison(exam.names[i], exam.names[j], each) for (i, j), each in zip(pairs, told, strict=True)]
     return results, comparisons
 
 
@@ -120,12 +146,12 @@ def evaluate_one(exam: Examination, views: str) -> Evaluation:
     Raises:
         UserError: the network cannot have the dense form that the protocol asks for.
     """
-    sitting = exam.sitting(0, views)
-    result = _result(exam, 0, sitting)
-    if views == CENTER:
-        return Evaluation(result, sitting.judgement, exam.images, sitting.class_names)
+    exam.require_views(views)
     base = exam.sitting(0, CENTER)
-    result = replace(result, gain=_gain(CENTER, base.judgement, sitting.judgement))
+    if views == CENTER:
+        return Evaluation(_result(exam, 0, base), base.judgement, exam.images, base.class_names)
+    sitting = exam.sitting(0, views)
+    result = replace(_result(exam, 0, sitting), gain=_gain(CENTER, base.judgement, sitting.judgement))
     standings = (_result(exam, 0, base), result)
     return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, standings)
 
@@ -138,9 +164,11 @@ def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_we
     """
     if average == "weights" and fit_weights:
         raise UserError("the average of weights counts all members equally; fit weights of probabilities or logits")
+    exam.require_views(views)
+    orders = exam.orders()
     blend = soup(exam.classifiers, exam.names) if average == "weights" else None
     sittings = [exam.sitting(index, views) for index in range(len(exam.classifiers))]
-    judgements = aligned(sittings, exam.classifiers, exam.names)
+    judgements = [reordered(sitting.judgement, order) for sitting, order in zip(sittings, orders, strict=True)]
     members = [_result(exam, index, sitting) for index, sitting in enumerate(sittings)]
     weights = equal_weights(len(members))
     if blend is not None:
@@ -160,6 +188,7 @@ def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_we
         gain=_gain(exam.names[best], judgements[best], sitting.judgement),
         average=average,
         weights=tuple(weights.tolist()),
+        fitted=fit_weights,
         members=tuple(members),
     )
     return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, (*members, result), blend)
@@ -185,6 +214,7 @@ def _result(exam: Examination, index: int, sitting: Sitting) -> EvaluationResult
         figures=figures_of(sitting.judgement, sitting.class_names),
         classes=len(exam.source.class_names),
         candidates=sitting.judgement.logits.shape[1],
+        seen=exam.chosen.seen[index],
         views=sitting.views,
         passes=sitting.passes,
         area=sitting.area,

@@ -46,7 +46,6 @@ class EvaluationPage:
     class_names: Sequence[str]
     command: str
     standings: Sequence[Standing] = ()
-    notes: Sequence[str] = ()
     skipped_files: Sequence[dict[str, str]] = ()
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lenext.classifier import Classifier, load
 from lenext.data.loader import Loader
@@ -50,7 +52,7 @@ class Sitting:
 
 
 class Examination:
-    """Classifiers before the same labelled images.
+    """Classifiers before the same labelled images, which are read when the first of them is to answer.
 
     exam = Examination([lenext.load("runs/a")], "photos/")
     exam.sitting(0, "ten-crop").judgement.top1
@@ -70,29 +72,55 @@ class Examination:
         names: Sequence[str] | None = None,
         started: float | None = None,
     ) -> None:
-        """Load the models, choose the split, and read its images.
+        """Load the models and open the data.
 
         `names` are what messages call the targets, and `started` is the instant, on the performance counter, since
         which time counts as spent.
 
         Raises:
-            UserError: no such split, a class that a model lacks, or no readable image.
-            LenextError: an unreadable image, where `strict`.
+            UserError: a class of the data that a model lacks, or data that cannot be opened.
         """
         began = time.perf_counter() if started is None else started
         self.classifiers = [each if isinstance(each, Classifier) else load(each, device=device) for each in targets]
         self.names = _apart(names or [each.name if isinstance(each, Classifier) else str(each) for each in targets])
         self.source = open_source(data)
         self.columns = [columns_of(self.source, classifier) for classifier in self.classifiers]
-        self.among_present, self.seed, self.progress = among_present, seed, progress
-        opened = time.perf_counter()
-        self.chosen: Chosen = choose(self.source, self.classifiers, split, strict=strict, progress=progress)
-        self.start, self.reading_seconds = opened - began, time.perf_counter() - opened
+        self.split, self.strict, self.among_present = split, strict, among_present
+        self.seed, self.progress = seed, progress
+        self.start = time.perf_counter() - began
+        self.reading_seconds = 0.0
+
+    @cached_property
+    def chosen(self) -> Chosen:
+        """The split that is judged, and its images.
+
+        Raises:
+            UserError: no such split, or no readable image.
+            LenextError: an unreadable image, where `strict`.
+        """
+        began = time.perf_counter()
+        chosen = choose(self.source, self.classifiers, self.split, strict=self.strict, progress=self.progress)
+        self.reading_seconds = time.perf_counter() - began
+        count = len(chosen.readings[0].images)
+        for name, seen in zip(self.names, chosen.seen, strict=True):
+            if seen:
+                self.progress.note(f"note: {name} was trained on {seen:,} of the {count:,} images of {chosen.split}")
+        return chosen
 
     @property
     def images(self) -> Reading:
         """The images that are judged, as the first classifier wants them."""
         return self.chosen.readings[0]
+
+    def require_views(self, views: str) -> None:
+        """Raise UserError where there is no protocol called `views`, or a network that it does not fit."""
+        way = protocol(views)
+        for name, classifier in zip(self.names, self.classifiers, strict=True):
+            if way.finer and not classifier.model.head.shifts:
+                raise UserError(
+                    f"views {views} shift the last pool, and that of {name} is global; take dense or multi-scale, or a "
+                    "network whose last pool has a stride, such as alexnet or vgg11"
+                )
 
     def sitting(self, index: int, views: str) -> Sitting:
         """Let one classifier answer, by the protocol called `views`.
@@ -102,26 +130,54 @@ class Examination:
             LenextError: answers that are no finite numbers.
         """
         way = protocol(views)
+        reading = self.chosen.readings[index]
         began = time.perf_counter()
-        answers, passes, area = self._answers(index, way)
+        answers, passes, area = self._answers(index, way, reading)
         seconds = time.perf_counter() - began
         classifier, columns = self.classifiers[index], self.columns[index]
         if self.among_present:
-            judgement = Judgement(answers.logits[:, columns], answers.labels)
-            return Sitting(views, judgement, self.source.class_names, passes, area, seconds)
-        return Sitting(
-            views, Judgement(answers.logits, columns[answers.labels]), classifier.class_names, passes, area, seconds
-        )
+            judgement, names = Judgement(answers.logits[:, columns], answers.labels), self.source.class_names
+        else:
+            judgement, names = Judgement(answers.logits, columns[answers.labels]), classifier.classes.distinct
+        return Sitting(views, judgement, names, passes, area, seconds)
 
     def with_classifier(self, classifier: Classifier) -> Examination:
         """Return an examination of one other classifier on the same images, which it wants as the first does."""
         exam = copy.copy(self)
         exam.classifiers, exam.columns = [classifier], [columns_of(self.source, classifier)]
-        exam.chosen = replace(self.chosen, readings=self.chosen.readings[:1])
         return exam
 
-    def _answers(self, index: int, way: Protocol) -> tuple[Judgement, float, float]:
-        classifier, reading = self.classifiers[index], self.chosen.readings[index]
+    def orders(self) -> list[NDArray[np.int64] | None]:
+        """Return, for each classifier, where the classes of the first stand among its own; None where in one order.
+
+        Raises:
+            UserError: the classifiers have different classes.
+        """
+        first = self.classifiers[0].classes
+        orders: list[NDArray[np.int64] | None] = []
+        for name, classifier in zip(self.names, self.classifiers, strict=True):
+            classes = classifier.classes
+            if self.among_present or classes == first:
+                orders.append(None)
+                continue
+            found = classes.order_of(first)
+            lacking = [each for each, place in zip(first.distinct, found, strict=True) if place is None]
+            if lacking or len(classes) != len(first):
+                extra = [
+                    each for each, place in zip(classes.distinct, first.order_of(classes), strict=True) if place is None
+                ]
+                only = (
+                    f"{lacking[0]!r} is unknown to {name}" if lacking else f"{extra[0]!r} is unknown to {self.names[0]}"
+                )
+                raise UserError(
+                    f"an ensemble needs classifiers of the same classes: {self.names[0]} has {len(first)}, {name} "
+                    f"{len(classes)}, and {only}; --among-present lets them choose among those of the data"
+                )
+            orders.append(np.array(found, np.int64))
+        return orders
+
+    def _answers(self, index: int, way: Protocol, reading: Reading) -> tuple[Judgement, float, float]:
+        classifier = self.classifiers[index]
         what = f"judging {self.chosen.split}" + (f" {index + 1}/{len(self.classifiers)}" if index else "")
         if way.name == CENTER:
             loader = Loader(reading, classifier.preprocessing, batch_size=BATCH, device=classifier.device)
@@ -130,11 +186,11 @@ class Examination:
         return looked.judgement, looked.passes, looked.area
 
 
-def _apart(names: Sequence[str]) -> list[str]:
-    """Return the names, numbered where two are alike."""
-    if len(set(names)) == len(names):
-        return list(names)
-    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+def reordered(judgement: Judgement, order: NDArray[np.int64] | None) -> Judgement:
+    """Return the judgement with its classes as they stand in `order`."""
+    if order is None:
+        return judgement
+    return Judgement(judgement.logits[:, order], np.argsort(order)[judgement.labels])
 
 
 def require_several(targets: Sequence[object], what: str) -> None:
@@ -143,29 +199,8 @@ def require_several(targets: Sequence[object], what: str) -> None:
         raise UserError(f"{what} needs two classifiers or more; give run folders or model files, and then the data")
 
 
-def aligned(sittings: Sequence[Sitting], classifiers: Sequence[Classifier], names: Sequence[str]) -> list[Judgement]:
-    """Return the judgements with their classes in the order of the first.
-
-    Raises:
-        UserError: the members have different classes.
-    """
-    first = sittings[0].class_names
-    judgements = []
-    for sitting, classifier, name in zip(sittings, classifiers, names, strict=True):
-        if sitting.class_names == first:
-            judgements.append(sitting.judgement)
-            continue
-        found = classifier.classes.locate(first)
-        lacking = [each for each, place in zip(first, found, strict=True) if place is None]
-        if lacking or len(sitting.class_names) != len(first):
-            extra = [each for each in sitting.class_names if each not in first]
-            only = f"{lacking[0]!r} is unknown to {name}" if lacking else f"{extra[0]!r} is unknown to {names[0]}"
-            raise UserError(
-                f"an ensemble needs classifiers of the same classes: {names[0]} has {len(first)}, {name} "
-                f"{len(sitting.class_names)}, and {only}; --among-present lets them choose among those of the data"
-            )
-        order = np.array(found, np.int64)
-        place_of = np.argsort(order)
-        judgement = sitting.judgement
-        judgements.append(Judgement(judgement.logits[:, order], place_of[judgement.labels]))
-    return judgements
+def _apart(names: Sequence[str]) -> list[str]:
+    """Return the names, numbered where two are alike."""
+    if len(set(names)) == len(names):
+        return list(names)
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]

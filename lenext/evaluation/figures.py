@@ -57,7 +57,6 @@ class Figures:
 def figures_of(judgement: Judgement, class_names: Sequence[str]) -> Figures:
     """Compute all figures of a judgement of at least one image; `class_names` are those of its columns."""
     table = confusion(judgement)
-    answered = table.sum(0)
     images, top5 = len(judgement.labels), judgement.top5
     return Figures(
         judgement.top1,
@@ -70,7 +69,7 @@ def figures_of(judgement: Judgement, class_names: Sequence[str]) -> Figures:
             mean_interval(judgement.losses),
             calibration_interval(judgement.confidences, judgement.right),
         ),
-        [row for i, row in enumerate(class_figures(table, class_names)) if row.images or answered[i]],
+        class_figures(table, class_names),
         confusion_cells(table, class_names),
         confused_pairs(table, class_names, PAIRS),
         calibrate(judgement),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Z = 1.959963984540054  # within so many standard deviations lie 95 %
 RESAMPLES = 2000
+CALIBRATED = 400  # samples of answers that are right as often as they are sure
 SEED = 0
 AT_ONCE = 2_000_000  # numbers that one batch of resamples draws
 
@@ -46,18 +47,35 @@ def mean_interval(values: NDArray[np.float64]) -> Interval | None:
     return min(low, centre), max(high, centre)
 
 
-def gap_interval(bins: NDArray[np.int64], gaps: NDArray[np.float64]) -> Interval | None:
-    """Return the 95 % interval of `mean_gap`, from 0 to 1, by the basic bootstrap; None for one image.
+def gap_interval(
+    bins: NDArray[np.int64], confidences: NDArray[np.float64], right: NDArray[np.bool_]
+) -> Interval | None:
+    """Return the 95 % interval of the `mean_gap` of N answers, from 0 to 1, by the basic bootstrap; None for one image.
 
     Chance can only add to a sum of absolute gaps: it is larger in a sample than among all images, and again larger in
     a sample of that sample. The bootstrap's percentiles count this twice, so that they lie above the truth where a
-    model is well calibrated; the basic interval reflects them at the estimate, which takes it out.
+    model is well calibrated; the basic interval reflects them at the estimate, which takes it out. It reaches down to
+    0 where answers that are right as often as they are sure would give as large a gap in one of twenty samples.
     """
-    if len(gaps) < 2:
+    if len(right) < 2:
         return None
+    gaps = right - confidences
     centre = float(mean_gap(bins, gaps))
     low, high = _bootstrap((bins, gaps), mean_gap, "basic")
+    if centre <= _calibrated_gap(bins, confidences):
+        low = 0.0
     return max(0.0, min(low, centre)), min(1.0, max(high, centre))
+
+
+def _calibrated_gap(bins: NDArray[np.int64], confidences: NDArray[np.float64]) -> float:
+    """Return the gap that chance exceeds in one of twenty samples where answers are right as often as they are sure."""
+    draws, found = np.random.default_rng(SEED), list[NDArray[np.float64]]()
+    rows = max(1, AT_ONCE // len(confidences))
+    for start in range(0, CALIBRATED, rows):
+        shape = (min(rows, CALIBRATED - start), len(confidences))
+        gaps = (draws.random(shape) < confidences) - confidences
+        found.append(mean_gap(np.broadcast_to(bins, shape), gaps))
+    return float(np.quantile(np.concatenate(found), 0.95))
 
 
 def mean_gap(bins: NDArray[np.int64], gaps: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:

@@ -122,6 +122,9 @@ def _blocks(logits: NDArray[np.float32]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, len(logits), step))
 
 
+NOT_FINITE = "the model's answers are not finite numbers; train again, with a lower learning rate"
+
+
 class NotFiniteError(LenextError):
     """An answer is no finite number."""
 
@@ -144,7 +147,5 @@ def judge(
         labels.append(batch.labels.cpu())
     answers = group.joined(torch.cat(logits))
     if not answers.isfinite().all():
-        raise NotFiniteError(
-            "the model's answers are no longer finite numbers; train again, with a lower learning rate"
-        )
+        raise NotFiniteError(NOT_FINITE)
     return Judgement(answers.numpy(), group.joined(torch.cat(labels)).numpy())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
 
 from lenext.evaluation.intervals import Interval, percent_wilson
 from lenext.evaluation.judge import Judgement
@@ -40,22 +40,25 @@ class Confusion:
     images: int
 
 
-def confusion(judgement: Judgement) -> NDArray[np.int64]:
-    """Return how many images of each class (row) were given each answer (column), (classes, classes)."""
+def confusion(judgement: Judgement) -> csr_array:
+    """Return how many images of each class (row) were given each answer (column), (classes, classes).
+
+    Only the cells with images are kept: of tens of thousands of classes nearly all are without.
+    """
     classes = judgement.logits.shape[1]
-    cells = judgement.labels * classes + judgement.predicted
-    table: NDArray[np.int64] = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-    return table
+    ones = np.ones(len(judgement.labels), np.int64)
+    return coo_array((ones, (judgement.labels, judgement.predicted)), (classes, classes)).tocsr()
 
 
-def class_figures(table: NDArray[np.int64], class_names: Sequence[str]) -> list[ClassFigures]:
-    """Return the figures of each class from a confusion matrix, in the order of the classes."""
-    wrong = table.copy()
-    np.fill_diagonal(wrong, 0)
+def class_figures(table: csr_array, class_names: Sequence[str]) -> list[ClassFigures]:
+    """Return the figures of the classes that have images or were answered, in the order of the classes."""
     images, answered, right = table.sum(1).tolist(), table.sum(0).tolist(), table.diagonal().tolist()
-    others, times = wrong.argmax(1).tolist(), wrong.max(1).tolist()
+    taken_for = {pair[0]: pair for pair in reversed(_mistakes(table))}
     rows = []
     for i, name in enumerate(class_names):
+        if not images[i] and not answered[i]:
+            continue
+        _, other, times = taken_for.get(i, (i, None, 0))
         rows.append(
             ClassFigures(
                 name,
@@ -65,24 +68,31 @@ def class_figures(table: NDArray[np.int64], class_names: Sequence[str]) -> list[
                 percent_wilson(right[i], images[i]) if images[i] else None,
                 100 * right[i] / answered[i] if answered[i] else None,
                 percent_wilson(right[i], answered[i]) if answered[i] else None,
-                class_names[others[i]] if times[i] else None,
-                times[i],
+                class_names[other] if other is not None else None,
+                times,
             )
         )
     return rows
 
 
-def confusion_cells(table: NDArray[np.int64], class_names: Sequence[str]) -> list[Confusion]:
+def confusion_cells(table: csr_array, class_names: Sequence[str]) -> list[Confusion]:
     """Return the cells of a confusion matrix that hold images, row by row."""
-    return [Confusion(class_names[i], class_names[j], int(table[i, j])) for i, j in np.argwhere(table).tolist()]
+    return [Confusion(class_names[i], class_names[j], count) for i, j, count in _cells(table)]
 
 
-def confused_pairs(table: NDArray[np.int64], class_names: Sequence[str], most: int) -> list[Confusion]:
+def confused_pairs(table: csr_array, class_names: Sequence[str], most: int) -> list[Confusion]:
     """Return the most frequent mistakes, the most frequent first."""
-    wrong = table.copy()
-    np.fill_diagonal(wrong, 0)
-    cells = confusion_cells(wrong, class_names)
-    return sorted(cells, key=lambda cell: -cell.images)[:most]
+    return [Confusion(class_names[i], class_names[j], count) for i, j, count in _mistakes(table)[:most]]
+
+
+def _cells(table: csr_array) -> list[tuple[int, int, int]]:
+    cells = table.tocoo()
+    return sorted(zip(cells.row.tolist(), cells.col.tolist(), cells.data.tolist(), strict=True))
+
+
+def _mistakes(table: csr_array) -> list[tuple[int, int, int]]:
+    """Return class, answer and images of the cells beside the diagonal, the most frequent first."""
+    return sorted((cell for cell in _cells(table) if cell[0] != cell[1]), key=lambda cell: -cell[2])
 
 
 def worst_mistakes(judgement: Judgement, most: int) -> list[int]:

@@ -47,16 +47,16 @@ def shown_answers(judgement: Judgement, reading: Reading, class_names: Sequence[
     Classes that have no images and were never answered are left out, unless all fit into the matrix.
     """
     table = confusion(judgement)
+    met = np.arange(len(class_names))
     if len(class_names) > MATRIX_UP_TO:
-        met = np.flatnonzero(table.any(0) | table.any(1))
-        table, names = table[np.ix_(met, met)], [class_names[i] for i in met.tolist()]
-    else:
-        names = list(class_names)
-    classes = sorted(class_figures(table, names), key=lambda row: 101 if row.recall is None else row.recall)
+        met = np.union1d(judgement.labels, judgement.predicted)
+    figures = class_figures(table, class_names)
+    classes = sorted(figures, key=lambda row: 101 if row.recall is None else row.recall)
+    shown = len(met) <= MATRIX_UP_TO
     return {
-        "right": int(np.trace(table)),
-        "matrix": _shaded(table, names) if len(names) <= MATRIX_UP_TO else None,
-        "pairs": confused_pairs(table, names, PAIRS),
+        "right": int(judgement.right.sum()),
+        "matrix": _shaded(table[met][:, met].toarray(), [class_names[i] for i in met.tolist()]) if shown else None,
+        "pairs": confused_pairs(table, class_names, PAIRS),
         "classes": classes[:LISTED],
         "classes_left_out": max(0, len(classes) - LISTED),
         "mistakes": _mistakes(judgement, reading, class_names),

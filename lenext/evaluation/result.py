@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lenext.evaluation.examination import Seconds
+from lenext.evaluation.examination import CENTER, Seconds
 from lenext.evaluation.figures import Figures
 from lenext.evaluation.significance import Significance
 
@@ -33,11 +33,13 @@ class EvaluationResult:
     """What a classifier, or an ensemble of several, reached on a split.
 
     `target` is what was judged as it was given, `model` its architecture. `images` were judged, of `classes` that the
-    data has, and answered with one of `candidates`. Each was looked at as `views` say, in `passes` of the network whose
-    pixels are `area` times those of its own size. `seconds` are those of the whole, `seconds_by` where they went.
-    `skipped` images could not be read and are listed in `skipped_files`, each as {path, reason}. `gain` is over the
-    centre view, or over the best member of an ensemble. An ensemble's answers are the `average` of its `members`', with
-    `weights`; these are those fitted to all images, where the answers are of ones that were fitted crosswise.
+    data has, and answered with one of `candidates`; `seen` of them were trained on, as far as the weights say. Each was
+    looked at as `views` say, in `passes` of the network whose pixels are `area` times those of its own size. `seconds`
+    are those of the whole, `seconds_by` where they went. `skipped` images could not be read and are listed in
+    `skipped_files`, each as {path, reason}. `gain` is over the centre view, or over the best member of an ensemble,
+    which is chosen by these images too. An ensemble's answers are the `average` of its `members`', with `weights`;
+    where they are `fitted`, these fit all images best, and each image was answered with ones that were fitted on
+    others.
     """
 
     target: str
@@ -46,6 +48,7 @@ class EvaluationResult:
     figures: Figures
     classes: int
     candidates: int
+    seen: int
     views: str
     passes: float
     area: float
@@ -55,6 +58,7 @@ class EvaluationResult:
     gain: Gain | None = None
     average: str | None = None
     weights: tuple[float, ...] | None = None
+    fitted: bool = False
     members: tuple[EvaluationResult, ...] = ()
 
     @property
@@ -73,6 +77,12 @@ class EvaluationResult:
         return self.figures.loss
 
     @property
+    def seconds_of_views(self) -> float:
+        """What decoding the images and looking at them took; other views than the centre decode while they look."""
+        decoding = self.seconds_by.reading if self.views == CENTER else 0.0
+        return decoding + self.seconds_by.judging
+
+    @property
     def images(self) -> int:
         """How many images were judged."""
         return self.figures.images
@@ -88,14 +98,15 @@ class EvaluationResult:
         first = {key: figures.pop(key) for key in ("top1", "top5", "loss", "images")}
         found: dict[str, Any] = {
             "target": self.target, "model": self.model, "split": self.split, **first, "classes": self.classes,
-            "candidates": self.candidates, "views": self.views, "passes": self.passes, "area": self.area,
-            "seconds": self.seconds, "seconds_by": asdict(self.seconds_by), "skipped": self.skipped,
+            "candidates": self.candidates, "seen": self.seen, "views": self.views, "passes": self.passes,
+            "area": self.area, "seconds": self.seconds, "seconds_by": asdict(self.seconds_by), "skipped": self.skipped,
             "skipped_files": self.skipped_files, "gain": self.gain.to_json() if self.gain else None,
         }  # fmt: skip
         if self.members:
             found |= {
                 "average": self.average,
                 "weights": list(self.weights) if self.weights else None,
+                "fitted": self.fitted,
                 "members": [member.to_json() for member in self.members],
             }
         return {**found, **figures}

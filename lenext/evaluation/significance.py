@@ -7,7 +7,8 @@ in it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,17 @@ def of_same_images(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Si
         100 * max(-1.0, gap - Z * deviation), 100 * min(1.0, gap + Z * deviation),
         p, test, "Agresti and Min 2005",
     )  # fmt: skip
+
+
+def holm(comparisons: Sequence[Significance]) -> list[Significance]:
+    """Return comparisons that were made together with p as Holm 1979 corrects it: one of many is small by chance."""
+    order = sorted(range(len(comparisons)), key=lambda i: comparisons[i].p)
+    corrected, least = list(comparisons), 0.0
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, (len(order) - rank) * comparisons[i].p))
+        test = f"{comparisons[i].test}; Holm's correction for {len(order)}" if len(order) > 1 else comparisons[i].test
+        corrected[i] = replace(comparisons[i], p=least, test=test)
+    return corrected
 
 
 def of_other_images(right_a: int, images_a: int, right_b: int, images_b: int) -> Significance:

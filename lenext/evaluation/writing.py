@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,24 +33,22 @@ class Files:
             if path is not None and path.suffix.lower() not in suffixes:
                 raise UserError(f"{path} cannot hold {what}; give a name that ends in {' or '.join(suffixes)}")
 
-    @property
-    def all(self) -> list[Path]:
-        """Those that are written."""
-        return [path for path in (self.answers, self.page, self.model) if path is not None]
 
-
-def write_evaluation(evaluation: Evaluation, files: Files, *, data: str, command: str) -> None:
-    """Write the files that are wanted of an evaluation of `data`, each at once or not at all.
+def write_evaluation(evaluation: Evaluation, files: Files, *, data: str, command: str) -> Iterator[Path]:
+    """Write the files that are wanted of an evaluation of `data`, each at once or not at all, and yield their names.
 
     Raises:
         LenextError: a write failed.
     """
     if files.answers is not None:
         write_answers(files.answers, evaluation.judgement, evaluation.reading, evaluation.class_names)
+        yield files.answers
     if files.page is not None:
         write_evaluation_page(files.page, _page(evaluation, data, command))
+        yield files.page
     if files.model is not None and evaluation.blend is not None:
-        _write_blend(files.model, evaluation, data)
+        _write_blend(files.model, evaluation)
+        yield files.model
 
 
 def _page(evaluation: Evaluation, data: str, command: str) -> EvaluationPage:
@@ -80,10 +79,10 @@ def _standing(row: EvaluationResult, evaluation: Evaluation) -> Standing:
     if evaluation.result.members:
         name = f"{row.average} averaged" if row.average else row.target
     gain = row.gain.words if row.gain else ""
-    return Standing(name, row.top1, row.top5, row.loss, row.passes, row.seconds_by.judging, gain)
+    return Standing(name, row.top1, row.top5, row.loss, row.passes, row.seconds_of_views, gain)
 
 
-def _write_blend(path: Path, evaluation: Evaluation, data: str) -> None:
+def _write_blend(path: Path, evaluation: Evaluation) -> None:
     blend, result = evaluation.blend, evaluation.result
     assert blend is not None
     assert blend.model.spec is not None

@@ -14,11 +14,13 @@ from lenext.models.sliding import AtEachPlace, Sliding, as_convolution, refuse_s
 class Head(nn.Module, ABC):
     """A head embeds the last feature map and classifies the embedding; `classifier` is its last layer.
 
-    `stride` is how many places lie between neighbouring windows once it slides over a larger map.
+    `stride` is how many places lie between neighbouring windows once it slides over a larger map, and `shifts` whether
+    its last pool may begin at each of them.
     """
 
     classifier: nn.Module
     stride: int = 1
+    shifts: bool = False
 
     @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
@@ -49,6 +51,8 @@ class DenseHead(Head):
     layers, each followed by `activation` and then by dropout of the rate in `dropout`; `classifier` takes the last of
     them.
     """
+
+    shifts = True
 
     def __init__(
         self,

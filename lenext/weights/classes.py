@@ -47,6 +47,22 @@ class ClassList:
                 raise UserError(f"{owner[index]!r} and {name!r} are one class of the model; make them one in the data")
         return found
 
+    @functools.cached_property
+    def distinct(self) -> tuple[str, ...]:
+        """The names, those of several classes with the WordNet id that tells them apart."""
+        if not self.ids:
+            return self.names
+        several = {name for name, places in self._by_name.items() if len(places) > 1}
+        return tuple(
+            f"{name} ({id_})" if name in several else name for name, id_ in zip(self.names, self.ids, strict=True)
+        )
+
+    def order_of(self, other: ClassList) -> list[int | None]:
+        """Return, for each class of another list, its index here, by its WordNet id or its name; None where none is."""
+        keys = zip(other.ids or other.names, other.names, strict=True)
+        found = [(self.place_or_none(id_), name) for id_, name in keys]
+        return [self.place_or_none(name) if place is None else place for place, name in found]
+
     def called(self, names: Sequence[str]) -> ClassList:
         """Return classes called `names`, by the names and ids here where all of them are found and ids are known."""
         places = [self.place_or_none(name) for name in names] if self.ids else []

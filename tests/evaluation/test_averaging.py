@@ -129,6 +129,28 @@ def test_members_may_have_their_classes_in_other_orders(digits_run: Path) -> Non
     assert both.gain.significance.difference == 0
 
 
+def test_classes_are_told_apart_by_their_ids_where_names_are_not(digits_run: Path) -> None:
+    """ImageNet has two classes called crane, and others give WordNet ids for names."""
+    names = ("crane", "crane", "maillot", *(f"c{i}" for i in range(7)))
+    ids = tuple(f"n{i:08d}" for i in range(10))
+    first = replace(lenext.load(digits_run), classes=ClassList(names, ids))
+    order = [1, 2, 0, *range(9, 2, -1)]
+    shuffled = permuted(first, order)
+    others = [
+        replace(shuffled, classes=ClassList(tuple(names[i] for i in order), tuple(ids[i] for i in order))),
+        replace(shuffled, classes=ClassList(tuple(ids[i] for i in order))),
+    ]
+    for other in others:
+        for pair in ([first, other], [other, first]):
+            exam = object.__new__(Examination)
+            exam.classifiers, exam.names, exam.among_present = pair, ["a", "b"], False
+            _, found = exam.orders()
+            assert found is not None
+            keys = pair[1].classes.ids or pair[1].classes.names
+            assert [keys[i] for i in found] == list(pair[0].classes.ids or pair[0].classes.names)
+    assert first.classes.distinct[:3] == ("crane (n00000000)", "crane (n00000001)", "maillot")
+
+
 def test_members_of_other_classes_are_refused(digits_run: Path) -> None:
     first = lenext.load(digits_run)
     fewer = replace(
@@ -161,6 +183,8 @@ def test_a_soup_holds_the_mean_of_the_weights(digits_run: Path, other_run: Path)
     for name, tensor in found.model.state_dict().items():
         torch.testing.assert_close(tensor, (a.model.state_dict()[name] + b.model.state_dict()[name]) / 2)
     assert set(found.trained_on.tolist()) == {*a.trained_on.tolist(), *b.trained_on.tolist()}
+    both = lenext.ensemble([digits_run, other_run], "digits", average="weights")
+    assert both.loss == pytest.approx(lenext.evaluate(found, "digits").loss, abs=1e-6)
     same = lenext.ensemble([digits_run, digits_run], "digits", average="weights")
     assert same.loss == pytest.approx(lenext.evaluate(digits_run, "digits").loss, abs=1e-6)
     assert same.passes == 1
@@ -194,9 +218,11 @@ def test_equal_weights_sum_to_one() -> None:
 Command = Callable[..., Any]
 
 
-def test_the_command_saves_a_soup_that_is_judged_alike(command: Command, digits_run: Path, tmp_path: Path) -> None:
+def test_the_command_saves_a_soup_that_is_judged_alike(
+    command: Command, digits_run: Path, other_run: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "soup.safetensors"
-    words = ("evaluate", digits_run, digits_run, "digits", "--ensemble", "--average", "weights", "--json")
+    words = ("evaluate", digits_run, other_run, "digits", "--ensemble", "--average", "weights", "--json")
     together = command(*words, "--save", out).json
     alone = command("evaluate", out, "digits", "--json").json
     assert (alone["top1"], alone["images"], alone["split"]) == (together["top1"], together["images"], "held-out")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,12 @@ from pictures import class_folder, odd_folder, stripes
 from PIL import Image
 
 import lenext
+from lenext.data import chunks
+from lenext.data.decode import UnreadableImageError
 from lenext.data.opening import open_source
 from lenext.errors import LenextError
+from lenext.evaluation.examination import Examination
+from lenext.progress import Silent
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,58 @@ def test_a_part_of_what_was_trained_on_is_never_taken_for_unseen(photos: Path, r
     assert lenext.evaluate(run, tmp_path / "part").images == 1
 
 
+def test_what_is_held_out_is_not_known_of_weights_that_say_nothing(photos: Path, run: Path) -> None:
+    classifier = replace(lenext.load(run), trained_on=np.empty(0, np.uint64))
+    with pytest.raises(lenext.UserError, match=r"do not say which images they were trained on.*give --split all"):
+        lenext.evaluate(classifier, photos, split="held-out")
+    assert lenext.evaluate(classifier, photos).split == "all"
+
+
+def test_images_of_a_test_split_that_were_trained_on_are_told(photos: Path, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "data" / "test")
+    notes = list[str]()
+
+    class Listening(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    found = lenext.evaluate(run, tmp_path / "data", progress=Listening())
+    trained = len(lenext.load(run).trained_on)
+    assert (found.split, found.images, found.seen) == ("test", 40, trained)
+    assert notes == [f"note: {run} was trained on {trained} of the 40 images of test"]
+    assert lenext.evaluate(run, photos).seen == 0
+
+
+def test_every_row_that_cannot_be_read_is_counted(run: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    rows = [f"{photos}/lying/000.png,lying", f"{photos}/upright/000.png,upright", *["broken.png,lying"] * 3]
+    (tmp_path / "table.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    found = lenext.evaluate(run, tmp_path / "table.csv", split="all")
+    assert (found.images, found.skipped) == (2, 3)
+
+
+def test_members_that_can_read_different_images_judge_those_that_all_can(
+    run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = lenext.load(run)
+    form = replace(small.preprocessing.form, size=(36, 36))
+    large = replace(small, preprocessing=replace(small.preprocessing, form=form))
+    real = chunks.decode
+
+    def decode(data: Any, wanted: Any) -> Any:
+        pixels = real(data, wanted)
+        if (int(pixels.sum()) % 3 == 0) if wanted.size == (28, 28) else (int(pixels.sum()) % 3 == 1):
+            raise UnreadableImageError("too large")
+        return pixels
+
+    monkeypatch.setattr(chunks, "decode", decode)
+    exam = Examination([small, large], photos, split="all")
+    a, b = exam.chosen.readings
+    assert a.split.names == b.split.names
+    assert len(a.images) == len(b.images) == 40 - len(exam.chosen.skipped)
+    assert len(exam.chosen.skipped) > 5
+
+
 def test_a_training_split_has_nothing_held_out(tmp_path: Path) -> None:
     class_folder(tmp_path / "data" / "train")
     for label, name in enumerate(("lying", "upright")):
@@ -80,7 +138,7 @@ def test_answers_that_are_not_finite_are_told(run: Path, photos: Path) -> None:
     classifier = lenext.load(run)
     with torch.no_grad():
         classifier.model.get_parameter("head.classifier.bias").fill_(float("nan"))
-    with pytest.raises(LenextError, match="no longer finite"):
+    with pytest.raises(LenextError, match="not finite"):
         lenext.evaluate(classifier, photos)
     with pytest.raises(LenextError, match="not finite numbers: its weights are damaged"):
         classifier.predict(photos)

@@ -70,7 +70,7 @@ def test_it_shows_the_figures_with_their_intervals(tmp_path: Path) -> None:
         "digit 0", "lenext evaluate lenet5 digits", "Divided by a temperature of",
     ):  # fmt: skip
         assert words in text, words
-    for words in ("Side by side", "Notes", "Skipped files"):
+    for words in ("Side by side", "Skipped files"):
         assert words not in text, words
     pictures = [address for address in read.addresses if not address.startswith("#")]
     assert len(pictures) == 4
@@ -92,12 +92,12 @@ def test_what_is_compared_stands_side_by_side(tmp_path: Path) -> None:
         Standing("center", 81.03, 98.72, 0.8788, 1, 12.31),
         Standing("ten", 81.9, 98.81, 0.8011, 10, 1118.2, "+0.87 points (p < 0.0001)"),
     ]
-    notes, skipped = ["as published: 91.73 %"], [{"path": f"{i}.png", "reason": "empty file"} for i in range(203)]
-    _, _, text = written(tmp_path / "page.html", page_of(standings=standings, notes=notes, skipped_files=skipped))
+    skipped = [{"path": f"{i}.png", "reason": "empty file"} for i in range(203)]
+    _, _, text = written(tmp_path / "page.html", page_of(standings=standings, skipped_files=skipped))
     for words in (
         "Side by side", "center 81.03 98.72 0.8788 1 12.3",
         "ten 81.90 98.81 0.8011 10 1,118.2 +0.87 points (p < 0.0001)",
-        "Notes as published: 91.73 %", "199.png empty file", "3 more are listed with --json",
+        "199.png empty file", "3 more are listed with --json",
     ):  # fmt: skip
         assert words in text, words
     assert "200.png" not in text
@@ -120,7 +120,6 @@ def test_names_are_text_not_markup(tmp_path: Path) -> None:
             title=hostile,
             subtitle=[hostile],
             command=hostile,
-            notes=[hostile],
             standings=[Standing(hostile, 1, 1, 1, 1, 1, hostile)],
             skipped_files=[{"path": hostile, "reason": hostile}],
         ),

@@ -33,27 +33,32 @@ def test_the_interval_of_a_mean_is_close_to_that_of_the_normal_distribution() ->
 
 def test_one_value_has_no_interval() -> None:
     assert mean_interval(np.array([0.5])) is None
-    assert gap_interval(np.array([14]), np.array([-0.5])) is None
+    assert gap_interval(np.array([14]), np.array([0.5]), np.array([False])) is None
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 7.3])
 def test_equal_values_have_an_interval_without_width(value: float) -> None:
     assert mean_interval(np.full(50, value)) == pytest.approx((value, value))
-    assert gap_interval(np.full(50, 3), np.full(50, -value / 10)) == pytest.approx((value / 10, value / 10))
+
+
+def test_equal_gaps_have_an_interval_without_width() -> None:
+    found = gap_interval(np.full(50, 11), np.full(50, 0.75), np.zeros(50, bool))
+    assert found == pytest.approx((0.75, 0.75))
 
 
 @given(
     values=st.lists(st.floats(0, 20), min_size=2, max_size=8),
-    gaps=st.lists(st.tuples(st.integers(0, 14), st.floats(-1, 1)), min_size=2, max_size=8),
+    answers=st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), min_size=2, max_size=8),
 )
-def test_the_figure_lies_in_its_interval(values: list[float], gaps: list[tuple[int, float]]) -> None:
+def test_the_figure_lies_in_its_interval(values: list[float], answers: list[tuple[float, bool]]) -> None:
     found = mean_interval(np.array(values))
     assert found is not None
     assert found[0] <= np.mean(values) <= found[1]
-    bins, sizes = np.array([b for b, _ in gaps]), np.array([gap for _, gap in gaps])
-    found = gap_interval(bins, sizes)
+    confidences, right = np.array([sure for sure, _ in answers]), np.array([hit for _, hit in answers])
+    bins = np.minimum((confidences * 15).astype(int), 14)
+    found = gap_interval(bins, confidences, right)
     assert found is not None
-    assert 0 <= found[0] <= mean_gap(bins, sizes) <= found[1] <= 1
+    assert 0 <= found[0] <= mean_gap(bins, right - confidences) <= found[1] <= 1
 
 
 def test_the_gaps_of_many_samples_are_those_of_each() -> None:
@@ -66,12 +71,17 @@ def test_the_gaps_of_many_samples_are_those_of_each() -> None:
 
 
 def test_calibrated_answers_are_not_held_for_uncalibrated() -> None:
-    """The error of all images is 0; the bootstrap's percentiles never reach it, since they count chance twice."""
+    """The error of all images is 0, which nearly every interval reaches; of answers that are too sure, none does."""
     rng = np.random.default_rng(0)
-    reached = 0
-    for _ in range(20):
+    reached, too_sure = 0, 0
+    for _ in range(40):
         confidences = rng.beta(6, 1.5, 300)
-        found = gap_interval((confidences * 15).astype(int), (rng.random(300) < confidences) - confidences)
+        bins = (confidences * 15).astype(int)
+        found = gap_interval(bins, confidences, rng.random(300) < confidences)
+        other = gap_interval(bins, confidences, rng.random(300) < 0.8 * confidences)
         assert found is not None
-        reached += found[0] < 0.005
-    assert reached >= 8
+        assert other is not None
+        reached += found[0] == 0
+        too_sure += other[0] > 0
+    assert reached >= 34
+    assert too_sure == 40

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from lenext.classifier import Classifier
 from lenext.data.chunks import in_chunks
-from lenext.data.decode import RESAMPLING, SLIVER, ImageForm, UnreadableImageError, fitted, middle, open_image
+from lenext.data.decode import RESAMPLING, ImageForm, UnreadableImageError, fitted, middle, open_image
 from lenext.data.loader import one_ahead
 from lenext.data.reading import Reading, available_cores
 from lenext.dense import densify
 from lenext.errors import LenextError
-from lenext.evaluation.judge import Judgement, NotFiniteError
+from lenext.evaluation.judge import NOT_FINITE, Judgement, NotFiniteError
 from lenext.evaluation.views.geometry import View
 from lenext.evaluation.views.protocols import Protocol
 from lenext.progress import SILENT, Progress
@@ -30,9 +30,10 @@ from lenext.progress import SILENT, Progress
 if TYPE_CHECKING:
     from lenext.data.source import Item
 
-HELD_BYTES = 256 << 20  # of decoded views that wait, and as many again that are decoded meanwhile
+HELD_BYTES = 128 << 20  # of decoded views that wait, and as many again that are decoded meanwhile
 BATCH_PIXELS = 64 * 224 * 224  # that go through the network at once
 MOST = 256  # views that do
+LONGEST = 4.0  # times longer than the network's shape that an image is looked at; of longer ones the middle is
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _probabilities(network: nn.Module, images: Tensor, protocol: Protocol) -> Te
     """Return what the network answers to views, (N, C, H, W) -> probabilities (N, classes), in float64 on the CPU."""
     logits = network(images).cpu().double()
     if not logits.isfinite().all():
-        raise NotFiniteError("the model's answers are not finite numbers: its weights are damaged; train again")
+        raise NotFiniteError(NOT_FINITE)
     if not protocol.dense:
         probabilities: Tensor = logits.softmax(1)
     elif protocol.largest:
@@ -129,17 +130,20 @@ def _decoded_chunks(reading: Reading, protocol: Protocol, form: ImageForm, seed:
 
 
 def cut_views(item: Item, protocol: Protocol, form: ImageForm, draws: np.random.Generator) -> list[NDArray[np.uint8]]:
-    """Return the protocol's views of one image, in order, each as uint8 (H, W, C).
+    """Return the protocol's views of one image, in order, each as uint8 (H, W, C); of very long ones of the middle.
 
     Raises:
         UnreadableImageError: empty, truncated, or no image.
     """
     image = open_image(item, form.channels)
-    top, left, height, width = middle((image.height, image.width), form.size, SLIVER)
-    image = image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
+    top, left, height, width = middle((image.height, image.width), form.size, LONGEST)
+    part = image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
     try:
+        views = protocol.views((height, width), form, draws)
         scaled: dict[tuple[int, int] | None, Image.Image] = {}
-        return [_cut(image, view, form, scaled) for view in protocol.views((height, width), form, draws)]
+        if any(view.scaled is None for view in views):
+            scaled[None] = fitted(image, form)
+        return [_cut(part, view, form, scaled) for view in views]
     except (Image.DecompressionBombError, MemoryError) as error:
         raise UnreadableImageError("too large for these views") from error
 
@@ -149,12 +153,9 @@ def _cut(
 ) -> NDArray[np.uint8]:
     """Return one view; `scaled` keeps the image at the sizes that it was brought to already."""
     resample = RESAMPLING[form.interpolation]
-    if view.scaled not in scaled:
-        if view.scaled is None:
-            scaled[None] = fitted(image, form)
-        else:
-            height, width = view.scaled
-            scaled[view.scaled] = image if image.size == (width, height) else image.resize((width, height), resample)
+    if view.scaled is not None and view.scaled not in scaled:
+        height, width = view.scaled
+        scaled[view.scaled] = image if image.size == (width, height) else image.resize((width, height), resample)
     top, left, height, width = view.box
     part = scaled[view.scaled].crop((left, top, left + width, top + height))
     if (height, width) != view.size:

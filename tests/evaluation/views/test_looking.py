@@ -121,7 +121,7 @@ def test_overfeats_answer_is_the_highest_of_each_class(photos: Path, classifier:
     with torch.inference_mode():
         each = torch.stack([dense(tensor(classifier, view)).softmax(1).amax((2, 3))[0] for view in views]).mean(0)
     np.testing.assert_allclose(found.judgement.probabilities[0], each / each.sum(), atol=1e-5)
-    assert dense(tensor(classifier, views[-1])).shape[-2:] > (10, 10)
+    assert min(dense(tensor(classifier, views[-1])).shape[-2:]) > 10
 
 
 def test_mirrored_images_are_seen_as_the_preprocessing_has_them(photos: Path, classifier: Classifier) -> None:
