@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
+    from lenext.scanning.scan import Scan, scan
     from lenext.training.run import resume, train
     from lenext.weights.catalog import list_weights
 
@@ -35,6 +36,7 @@ _HOME = {
     "Cost": "lenext.cost.cost",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
+    "Scan": "lenext.scanning.scan",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
@@ -48,6 +50,7 @@ _HOME = {
     "load": "lenext.classifier",
     "profile": "lenext.cost.profile",
     "resume": "lenext.training.run",
+    "scan": "lenext.scanning.scan",
     "train": "lenext.training.run",
 }
 
@@ -58,6 +61,7 @@ __all__ = [
     "Cost",
     "ImageClassifier",
     "LenextError",
+    "Scan",
     "UserError",
     "compare",
     "compound",
@@ -71,6 +75,7 @@ __all__ = [
     "load",
     "profile",
     "resume",
+    "scan",
     "train",
 ]
 
