@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import patheffects
@@ -24,6 +25,7 @@ LABELLED = 60  # peaks with their probability written beside them; more would co
 # From nothing over violet and orange to pale yellow; low answers let the image through.
 HEAT = LinearSegmentedColormap.from_list("heat", ["#2b0b57", "#7a1f80", "#c9385f", "#f57b32", "#fcd45c", "#fffbd0"])
 OPAQUE = 0.78
+BAR = 0.3  # the grey under the colours of the bar
 
 
 def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title: str) -> bytes:
@@ -82,7 +84,7 @@ def _add_bar(figure: Figure, left: float, bottom: float, height: float, width: i
     axes = figure.add_axes((left, bottom, 12 / width, height))
     levels = np.linspace(1, 0, 256)[:, None]
     alpha = (OPAQUE * np.sqrt(levels))[..., None]
-    axes.imshow(0.4 * (1 - alpha) + HEAT(levels)[..., :3] * alpha, extent=(0, 1, 0, 1), aspect="auto")
+    axes.imshow(BAR * (1 - alpha) + HEAT(levels)[..., :3] * alpha, extent=(0, 1, 0, 1), aspect="auto")
     axes.set_xticks([])
     axes.yaxis.tick_right()
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
@@ -93,22 +95,25 @@ def _add_bar(figure: Figure, left: float, bottom: float, height: float, width: i
 
 
 def _add_peaks(axes: Axes, pixels: Pixels, peaks: Sequence[Peak], ratio: float) -> None:
-    """Draw the boxes, the best on top, each with its probability at its upper left corner."""
-    halo: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=3.2, foreground="#000000b0")]
-    small = min((peak.box[2] - peak.box[0]) * ratio for peak in peaks) < 70 if peaks else False
-    font = 7 if small else 9.5
+    """Draw the boxes, the best on top, each with its probability above its upper left corner."""
+    halo: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=3.4, foreground="#000000a0")]
+    small = min(((peak.box[2] - peak.box[0]) * ratio for peak in peaks), default=0) < 70
+    font = 6.5 if small else 9.0
+    tag: dict[str, Any] = {"boxstyle": "square,pad=0.25", "facecolor": BOX, "edgecolor": "none"}
     for rank in range(len(peaks) - 1, -1, -1):
-        peak = peaks[rank]
-        left, top, right, bottom = peak.box
-        box = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=BOX, linewidth=1.4)
-        box.set_path_effects(halo)
+        left, top, right, bottom = peaks[rank].box
+        box = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=BOX, linewidth=1.5)
+        box.set(path_effects=halo, clip_on=False, zorder=3)
         axes.add_patch(box)
-        axes.plot(peak.x, peak.y, "+", color=BOX, markersize=5, markeredgewidth=1.1, path_effects=halo)
+        if not small:
+            mark: dict[str, Any] = {"color": BOX, "markersize": 6, "markeredgewidth": 1.2, "path_effects": halo}
+            axes.plot(peaks[rank].x, peaks[rank].y, "+", **mark)
         if rank < LABELLED:
-            corner = max(left, 0) + 5 / ratio, max(top, 0) + 4 / ratio
-            axes.text(
-                *corner, f"{100 * peak.probability:.0f} %", fontsize=font, color=BOX, weight="bold", va="top",
-                path_effects=halo, clip_on=True,
+            inside = top * ratio < 2 * font
+            axes.annotate(
+                f"{100 * peaks[rank].probability:.0f} %", (left, top), (2, -3 if inside else 1),
+                textcoords="offset points", fontsize=font, color=INK, weight="bold",
+                va="top" if inside else "bottom", ha="left", bbox=tag, zorder=4, annotation_clip=False,
             )  # fmt: skip
     axes.set_xlim(0, pixels.width)
     axes.set_ylim(pixels.height, 0)
