@@ -61,16 +61,24 @@ def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title:
 def heat_map(maps: Sequence[ClassMap], size: tuple[int, int], ratio: float) -> NDArray[np.float32]:
     """Return the probability at each pixel of the picture, (height, width): the largest of all scales.
 
-    Between the centres of cells it is interpolated; outside of them the nearest cell's stands, whose window reaches
-    there. `ratio` is pixels of the picture for one of the image.
+    Between the centres of cells it is interpolated; beyond the outermost it fades, to nothing half a window away.
+    `ratio` is pixels of the picture for one of the image.
     """
     heat = np.zeros(size, np.float32)
     for each in maps:
-        rows = ((np.arange(size[0]) + 0.5) / ratio - each.first[0]) / each.step[0]
-        columns = ((np.arange(size[1]) + 0.5) / ratio - each.first[1]) / each.step[1]
-        grid = np.meshgrid(rows, columns, indexing="ij")
-        np.maximum(heat, map_coordinates(each.probability, grid, order=1, mode="nearest"), out=heat)
+        sides = [_along(each, axis, size[axis], ratio) for axis in (0, 1)]
+        grid = np.meshgrid(*(cells for cells, _ in sides), indexing="ij")
+        shown = map_coordinates(each.probability, grid, order=1, mode="nearest")
+        np.maximum(heat, shown * sides[0][1][:, None] * sides[1][1], out=heat, casting="same_kind")
     return heat.clip(0, 1)
+
+
+def _along(one: ClassMap, axis: int, length: int, ratio: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return on which cell each pixel of a side lies, and how much of the answer is shown there, (length,) each."""
+    cells = ((np.arange(length) + 0.5) / ratio - one.first[axis]) / one.step[axis]
+    last = one.probability.shape[axis] - 1
+    beyond = np.maximum(0, np.maximum(-cells, cells - last)) * one.step[axis]
+    return cells, np.clip(1 - beyond / (one.window[axis] / 2), 0, 1)
 
 
 def _greyed(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -79,7 +80,7 @@ class PixelsOnDisk(Pixels):
     def __init__(self, path: Path, channels: int) -> None:
         vips = _vips(path)
         try:
-            image = vips.Image.new_from_file(str(path), access="random").autorot()
+            image = vips.Image.new_from_file(str(path), access="random", fail_on="truncated").autorot()
             self.image = _eight_bits(image, channels)
         except vips.Error as error:
             raise UserError(f"{path} cannot be read: {one_line(error)}") from error
@@ -138,6 +139,7 @@ def _vips(path: Path) -> Any:
         raise UserError(
             f"{path} is too large to be decoded at once; pip install 'lenext[large]' reads it by regions"
         ) from error
+    logging.getLogger("pyvips").setLevel(logging.ERROR)  # each broken row would be a line
     return pyvips
 
 
@@ -151,7 +153,7 @@ def _eight_bits(image: Any, channels: int) -> Any:
         image = image.rint().cast("uchar")  # casting clips
         image = image.copy(interpretation="srgb" if image.bands >= 3 else "b-w")
     if image.interpretation == "cmyk":
-        image = image.colourspace("srgb")
+        image = ((255 - image.extract_band(0, n=3)) * (255 - image.extract_band(3)) / 255).rint().cast("uchar")
     if image.hasalpha():
         image = image.flatten(background=255)
     if image.bands >= 3:
