@@ -2,11 +2,11 @@
 
     python benchmarks/mosaics.py ../shared/data/mnist [--seeds 3] [--epochs 3]
 
-For each seed, `lenet5_valid` is trained by `lenext.train` with its plain recipe, once on the digits of MNIST as they are
-and once on windows cut from mosaics of them: on a digit, to a pixel, or `background`, where no digit's centre is within
-three pixels. Then mosaics of test digits are scanned for each of the ten classes: digits edge to edge on a grid of 28
-pixels, and digits scattered on black without overlap. A digit is found where a peak of its class lies within 3 pixels of
-its centre, on either side; every other peak is false.
+For each seed, `lenet5_valid` is trained by `lenext.train` with its plain recipe, once on the digits of MNIST as they
+are and once on windows cut from mosaics of them: on a digit, to a pixel or two, or `background`, where no digit's centre
+is within four pixels. Then mosaics of test digits are scanned for each of the ten classes: digits edge to edge on a grid
+of 28 pixels, and digits scattered on black without overlap. A digit is found where a peak of its class lies within 3
+pixels of its centre, down and across; every other peak is false.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import lenext
 
 SIDE, HALF = 28, 14
 NEAR = 3  # pixels
+SHIFT, AWAY = 2, 5  # pixels from a centre that a window may be to show a digit, and that it is to show background
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Placed = list[tuple[int, int, int]]  # x and y of the centre, and the class
 
@@ -75,13 +76,13 @@ def windows(digits: Digits, count: int, seed: int) -> tuple[list[NDArray[np.uint
         page, placed = grid(digits, rng) if rng.random() < 0.5 else scattered(digits, rng, count=many)
         side = len(page)
         for x, y, label in placed:
-            right, down = rng.integers(-1, 2, 2)
+            right, down = rng.integers(-SHIFT, SHIFT + 1, 2)
             column, row = (int(np.clip(at, HALF, side - HALF)) for at in (x + right, y + down))
             cuts.append(page[row - HALF : row + HALF, column - HALF : column + HALF])
             names.append(str(label))
         corners = rng.integers(HALF, side - HALF + 1, (20 * len(placed), 2))
         there = np.array([(x, y) for x, y, _ in placed])
-        far = np.abs(corners[:, None] - there).max(2).min(1) > NEAR
+        far = np.abs(corners[:, None] - there).max(2).min(1) >= AWAY
         for column, row in corners[far][: len(placed)]:
             cuts.append(page[row - HALF : row + HALF, column - HALF : column + HALF])
             names.append("background")
@@ -100,7 +101,12 @@ def write_table(path: Path, cuts: Sequence[NDArray[np.uint8]], names: Sequence[s
 
 
 def judge(
-    classifier: lenext.Classifier, page: NDArray[np.uint8], placed: Placed, *, finer: bool, scales: Sequence[float] = (1,)
+    classifier: lenext.Classifier,
+    page: NDArray[np.uint8],
+    placed: Placed,
+    *,
+    finer: bool,
+    scales: Sequence[float] = (1,),
 ) -> NDArray[np.int64]:
     """Scan for each of the ten classes; return how many digits there are, found ones, peaks and false peaks."""
     found, peaks = 0, 0

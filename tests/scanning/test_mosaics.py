@@ -29,7 +29,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     return lenext.train(folder / "windows", "lenet5_valid", epochs=3, seed=1, out=folder / "run")
 
 
-@pytest.mark.parametrize(("kind", "finer"), [("grid", False), ("grid", True), ("scattered", False), ("scattered", True)])
+@pytest.mark.parametrize(
+    ("kind", "finer"), [("grid", False), ("grid", True), ("scattered", False), ("scattered", True)]
+)
 def test_the_digits_of_a_mosaic_are_found(trained: TrainResult, kind: str, finer: bool) -> None:
     import mosaics
 

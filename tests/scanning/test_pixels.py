@@ -60,7 +60,7 @@ def kinds(folder: Path) -> list[Path]:
     exif[0x0112] = 6
     alpha = colour.copy()
     alpha.putalpha(Image.fromarray(np.tile(np.linspace(0, 255, 417).astype(np.uint8), (301, 1))))
-    deep = Image.fromarray((np.asarray(grey).astype(np.uint16) * 257))
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     return [
         saved(folder / "colour.jpg", colour, quality=95),
         saved(folder / "turned.jpg", colour, exif=exif, quality=95),

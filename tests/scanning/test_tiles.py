@@ -121,7 +121,7 @@ def test_networks_without_squeeze_and_excitation_are_cut() -> None:
 
 def test_a_tile_too_small_says_what_is_needed() -> None:
     known = classifier("resnet18", (32, 32))
-    with pytest.raises(UserError, match="a tile of 300 pixels is too small: .* sees 435; give 442 or more"):
+    with pytest.raises(UserError, match=r"a tile of 300 pixels is too small: .* sees 435; give 442 or more"):
         lenext.scan(known, noise(500, 40, 3), "0", scales=(1,), tile=300)
     lenext.scan(known, noise(500, 40, 3), "0", scales=(1,), tile=442)
 
