@@ -18,13 +18,13 @@ from scipy.ndimage import map_coordinates
 from lenext.scanning.peaks import ClassMap, Peak
 from lenext.scanning.pixels import Pixels
 
-LONGEST, SHORTEST = 1600, 560  # pixels of the image in the picture: at most, and what smaller ones are enlarged to
+LONGEST, SHORTEST = 1600, 760  # pixels of the image in the picture: at most, and what smaller ones are enlarged to
 DPI = 100
 INK, LIGHT_INK, BOX = "#1b1f27", "#6b7280", "#ffffff"
 LABELLED = 60  # peaks with their probability written beside them; more would cover the picture
 # From nothing over violet and orange to pale yellow; low answers let the image through.
 HEAT = LinearSegmentedColormap.from_list("heat", ["#2b0b57", "#7a1f80", "#c9385f", "#f57b32", "#fcd45c", "#fffbd0"])
-OPAQUE = 0.78
+OPAQUE = 0.85
 BAR = 0.3  # the grey under the colours of the bar
 
 
@@ -38,7 +38,7 @@ def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title:
     alpha = (OPAQUE * np.sqrt(heat))[..., None]
     blended = backdrop[..., None] * (1 - alpha) + HEAT(heat)[..., :3] * alpha
 
-    left, right, top, bottom = 24, 96, 56, 40  # pixels around the image
+    left, right, top, bottom = 24, 96, 56, 24  # pixels around the image
     full = max(width + left + right, 420), max(height + top + bottom, 220)
     figure = Figure(figsize=(full[0] / DPI, full[1] / DPI), dpi=DPI, facecolor="white")
     place = (left / full[0], 1 - (top + height) / full[1], width / full[0], height / full[1])
