@@ -68,8 +68,9 @@ def compare(name: str, side: int, rounds: int) -> None:
     gain = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
     print(
         f"{name}, {side} px, {cells} cells {dense.stride} px apart, batches of {best}: "
-        f"time {median_ratio(theirs, ours)}, arithmetic {saved:.2f}, share {gain / saved:.2f}; dense {spread(ours, 's', 3)}, "
-        f"{whole / 1e9:.1f} G multiply-adds, {whole / 1e9 / statistics.median(ours):.0f} G a second",
+        f"time {median_ratio(theirs, ours)}, arithmetic {saved:.2f}, share {gain / saved:.2f}; "
+        f"dense {spread(ours, 's', 3)}, {whole / 1e9:.1f} G multiply-adds, "
+        f"{whole / 1e9 / statistics.median(ours):.0f} G a second",
         flush=True,
     )
 

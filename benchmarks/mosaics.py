@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet as pq
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--pages", type=int, default=4, help="mosaics of each kind a seed")
     asked = parser.parse_args()
+    torch.set_num_threads(1)  # so small a network is the slower for a second one
     test = read_digits(asked.data, "test")
     with tempfile.TemporaryDirectory() as folder:
         cut = Path(folder) / "windows"

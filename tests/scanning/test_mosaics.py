@@ -14,19 +14,22 @@ from lenext.training.run import TrainResult
 ROOT = Path(__file__).parents[2]
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
 
-pytestmark = pytest.mark.skipif(not MNIST.is_dir(), reason="the shared data are not beside the repository")
+pytestmark = [
+    pytest.mark.skipif(not MNIST.is_dir(), reason="the shared data are not beside the repository"),
+    pytest.mark.usefixtures("one_thread"),
+]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+def trained(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     import mosaics
 
     folder = tmp_path_factory.mktemp("mosaics")
     digits = mosaics.read_digits(MNIST, "train", 20_000)
     mosaics.write_table(folder / "windows" / "train.parquet", *mosaics.windows(digits, 12_000, seed=1))
     mosaics.write_table(folder / "windows" / "test.parquet", *mosaics.windows(digits, 500, seed=2))
-    return lenext.train(folder / "windows", "lenet5_valid", epochs=3, seed=1, out=folder / "run")
+    return lenext.train(folder / "windows", "lenet5_valid", epochs=4, seed=1, out=folder / "run")
 
 
 @pytest.mark.parametrize(
