@@ -73,12 +73,14 @@ def heat_map(maps: Sequence[ClassMap], size: tuple[int, int], ratio: float) -> N
     return heat.clip(0, 1)
 
 
-def _along(one: ClassMap, axis: int, length: int, ratio: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _along(
+    one: ClassMap, axis: int, length: int, ratio: float
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
     """Return on which cell each pixel of a side lies, and how much of the answer is shown there, (length,) each."""
-    cells: NDArray[np.float64] = ((np.arange(length) + 0.5) / ratio - one.first[axis]) / one.step[axis]
+    cells: NDArray[np.floating[Any]] = ((np.arange(length) + 0.5) / ratio - one.first[axis]) / one.step[axis]
     last = one.probability.shape[axis] - 1
     beyond = np.maximum(0, np.maximum(-cells, cells - last)) * one.step[axis]
-    shown: NDArray[np.float64] = np.clip(1 - beyond / (one.window[axis] / 2), 0, 1)
+    shown: NDArray[np.floating[Any]] = np.clip(1 - beyond / (one.window[axis] / 2), 0, 1)
     return cells, shown
 
 
