@@ -28,7 +28,7 @@ NETWORKS = (
     ("vgg11", None, 2, 288),
     ("resnet18", None, 10, 320),
     ("mobilenet_v2", "weights/mobilenet_v2-imagenet1k-torchvision.safetensors", 40, 352),
-    ("resnet20_cifar", "weights/resnet20-12fca82f.th", 40, 64),
+    ("resnet20_cifar", "weights/resnet20-12fca82f.th", 10, 64),
 )
 
 
