@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
+    from lenext.scanning.scan import Scan, scan
     from lenext.training.run import resume, train
     from lenext.weights.catalog import list_weights
 
@@ -37,6 +38,7 @@ _HOME = {
     "EvaluationResult": "lenext.evaluation.result",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
+    "Scan": "lenext.scanning.scan",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
@@ -51,6 +53,7 @@ _HOME = {
     "load": "lenext.classifier",
     "profile": "lenext.cost.profile",
     "resume": "lenext.training.run",
+    "scan": "lenext.scanning.scan",
     "train": "lenext.training.run",
 }
 
@@ -62,6 +65,7 @@ __all__ = [
     "EvaluationResult",
     "ImageClassifier",
     "LenextError",
+    "Scan",
     "UserError",
     "compare",
     "compound",
@@ -76,6 +80,7 @@ __all__ = [
     "load",
     "profile",
     "resume",
+    "scan",
     "train",
 ]
 

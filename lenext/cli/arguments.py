@@ -154,3 +154,20 @@ def new_file(path: Path | None) -> Path | None:
     if not os.access(path.parent, os.W_OK):
         raise typer.BadParameter(f"nothing can be written into {path.parent}; give a folder of your own")
     return path
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Return (0.5, 1.0, 2.0) for `0.5,1,2`.
+
+    Raises:
+        typer.BadParameter: not numbers above zero.
+    """
+    try:
+        factors = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        factors = ()
+    if not factors or not all(0 < factor < float("inf") for factor in factors):
+        raise typer.BadParameter(
+            f"--scales {text!r}: give numbers above zero with commas between them, such as 0.5,1,2"
+        )
+    return factors

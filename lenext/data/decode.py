@@ -189,15 +189,36 @@ def file_content(item: Item) -> bytes | NDArray[np.uint8] | Image.Image:
     """
     if isinstance(item, Path):
         try:
-            mode = item.stat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe or a device may never end
-                raise UnreadableImageError("a pipe or a device, not a file")
+            _require_file(item)
             item = item.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise UnreadableImageError(_reason(error, b"")) from error
     if isinstance(item, bytes) and not item:
         raise UnreadableImageError("empty file")
     return item
+
+
+def _require_file(path: Path) -> None:
+    """Raise UnreadableImageError for a pipe or a device, which may never end; OSError where nothing is."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UnreadableImageError("a pipe or a device, not a file")
+
+
+def image_header(path: Path) -> tuple[int, int] | None:
+    """Return height and width as a file's header has them, or None where Pillow refuses so large an image.
+
+    Raises:
+        UnreadableImageError: no file, or no image.
+    """
+    try:
+        _require_file(path)
+        with Image.open(path, formats=_formats()) as image:
+            return image.height, image.width
+    except Image.DecompressionBombError:
+        return None
+    except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
+        raise UnreadableImageError(_reason(error, b"")) from error
 
 
 def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
