@@ -3,10 +3,10 @@
     python benchmarks/mosaics.py ../shared/data/mnist [--seeds 3] [--epochs 3]
 
 For each seed, `lenet5_valid` is trained by `lenext.train` with its plain recipe, once on the digits of MNIST as they
-are and once on windows cut from mosaics of them: on a digit, to a pixel, or `background`, where the centre of no
-digit is within three pixels. Then mosaics of test digits are scanned for each of the ten classes: digits edge to edge on
-a grid of 28 pixels, and digits scattered on black without overlap. A digit is found where a peak of its class lies
-within 3 pixels of its centre, down and across; every other peak is false.
+are and once on windows cut from mosaics of them: on a digit, to a pixel, or `background`, where the centre of no digit
+is within three pixels. Then mosaics of test digits are scanned for each of the ten classes: digits edge to edge on a
+grid of 28 pixels, and digits scattered on black without overlap. A digit is found where a peak of its class lies within
+3 pixels of its centre, down and across; every other peak is false.
 """
 
 from __future__ import annotations
