@@ -3,10 +3,10 @@
     python benchmarks/mosaics.py ../shared/data/mnist [--seeds 3] [--epochs 3]
 
 For each seed, `lenet5_valid` is trained by `lenext.train` with its plain recipe, once on the digits of MNIST as they
-are and once on windows cut from mosaics of them: on a digit, to a pixel or two, or `background`, where the centre of no
-digit is within four pixels. Then mosaics of test digits are scanned for each of the ten classes: digits edge to edge on
-a grid of 28 pixels, and digits scattered on black without overlap. A digit is found where a peak of its class lies
-within 3 pixels of its centre, down and across; every other peak is false.
+are and once on windows cut from mosaics of them: on a digit, to a pixel, or `background`, where the centre of no digit
+is within three pixels. Then mosaics of test digits are scanned for each of the ten classes: digits edge to edge on a
+grid of 28 pixels, and digits scattered on black without overlap. A digit is found where a peak of its class lies within
+3 pixels of its centre, down and across; every other peak is false.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import lenext
 
 SIDE, HALF = 28, 14
 NEAR = 3  # pixels
-SHIFT, AWAY = 2, 5  # pixels from a centre that a window may be to show a digit, and that it is to show background
+SHIFT, AWAY = 1, 4  # pixels from a centre that a window may be to show a digit, and that it is to show background
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Placed = list[tuple[int, int, int]]  # x and y of the centre, and the class
 
