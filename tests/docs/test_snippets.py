@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as the reader of the README has it: photos/, pictures and weights."""
-    class_folder(tmp_path / "photos")
+    class_folder(tmp_path / "photos", classes=("cat", "dog"))
     for name in ("a.png", "dog.jpg"):
         Image.fromarray(stripes(1, upright=True)).save(tmp_path / name)
     torch.save(lenext.create("mobilenet_v2").state_dict(), tmp_path / "mobilenet_v2.pth")
@@ -39,7 +39,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("reader")
 def test_the_commands_run_as_shown(command: Callable[..., Answer]) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("lenext ")]
-    assert len(lines) == 14
+    assert len(lines) == 15
     for line in lines:
         answer = command(*shlex.split(line, comments=True)[1:])
         assert answer.code == 0, f"{line}: {answer.err}"
@@ -51,7 +51,7 @@ def test_the_python_runs_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "runs/lenet5-photos" in printed
-    assert "a.png upright" in printed
+    assert "a.png dog" in printed
 
 
 def test_the_number_of_architectures_is_right() -> None:
