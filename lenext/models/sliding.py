@@ -7,11 +7,37 @@ from torch import Tensor, nn
 
 from lenext.errors import UserError
 
+FEW = 512  # windows, up to which a matrix product takes less time
+
+
+class SlidingDense(nn.Conv2d):
+    """A dense layer on flattened maps as the convolution that is as large as these: (N, C, H, W) -> (N, C', h, w).
+
+    Few windows are answered by one matrix product, as the dense layer would: a convolution first brings its weights
+    into another order, which for AlexNet's 38 million takes as long as the arithmetic for a hundred windows.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', h, w)"""
+        height, width = (side - kernel + 1 for side, kernel in zip(x.shape[2:], self.kernel_size, strict=True))
+        if not 0 < len(x) * height * width <= FEW:
+            return super().forward(x)
+        windows = x.unfold(2, self.kernel_size[0], 1).unfold(3, self.kernel_size[1], 1)  # (N, C, h, w, *kernel)
+        if self.weight.is_contiguous():
+            windows, weight = windows.permute(0, 2, 3, 1, 4, 5), self.weight
+        else:  # channels last: in this order the weights need not be moved
+            windows, weight = windows.permute(0, 2, 3, 4, 5, 1), self.weight.permute(0, 2, 3, 1)
+        answers = nn.functional.linear(windows.flatten(3), weight.flatten(1), self.bias)  # (N, h, w, C')
+        return answers.permute(0, 3, 1, 2)
+
+    def _get_name(self) -> str:
+        return "Conv2d"  # which it is, however it is worked out
+
 
 def as_convolution(layer: nn.Linear, channels: int, kernel: tuple[int, int] = (1, 1)) -> nn.Conv2d:
     """Return a dense layer on flattened maps of `channels` and `kernel` as a convolution as large as these."""
     weight = layer.weight
-    conv = nn.Conv2d(channels, layer.out_features, kernel, device=weight.device, dtype=weight.dtype)
+    conv = SlidingDense(channels, layer.out_features, kernel, device=weight.device, dtype=weight.dtype)
     with torch.no_grad():
         conv.weight.copy_(weight.view_as(conv.weight))
         conv.get_parameter("bias").copy_(layer.bias)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-APART = 0.5  # of a window: within it, the stronger of two answers stands
+APART = 0.65  # of a window: within it, the stronger of two answers stands
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_peaks(maps: Sequence[ClassMap], threshold: float) -> list[Peak]:
     """Return the places where the class is at `threshold` or above and nothing around is stronger, best first.
 
     A classifier has to answer at every place, also between two things, where it may be sure of a third. So all classes
-    compete for the places, by how far each leads: where another class is stronger within half a window, at any scale,
+    compete for the places, by how far each leads: where another is stronger within 0.65 of a window, at any scale,
     there is no peak. A class called background only says that there is nothing, and does not compete.
     """
     found = [_candidates(each, number) for number, each in enumerate(maps)]

@@ -37,9 +37,10 @@ def test_a_lone_peak_is_the_centre_of_its_window() -> None:
     assert peak.probability == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-6)
 
 
-def test_of_two_within_half_a_window_the_stronger_stands() -> None:
+def test_of_two_within_two_thirds_of_a_window_the_stronger_stands() -> None:
     assert places([class_map({(5, 8): 3, (7, 10): 4})]) == [(54, 42)]
-    assert places([class_map({(5, 8): 3, (5, 12): 4})]) == [(62, 34), (46, 34)]
+    assert places([class_map({(5, 8): 3, (5, 12): 4})]) == [(62, 34)]
+    assert places([class_map({(5, 8): 3, (5, 13): 4})]) == [(66, 34), (46, 34)]
 
 
 def test_a_stronger_answer_for_another_class_leaves_no_peak() -> None:
