@@ -27,7 +27,7 @@ SCALES = (0.5, 1.0, 2.0)
 LARGEST_SCALE = 16.0
 THRESHOLD = 0.5
 BACKGROUND = ("background", "__background__")
-CUTS = 2_000  # tiles at most; more are a tile far too small
+CUTS = 100_000  # tiles at most; more are a tile far too small
 
 
 @dataclass(frozen=True)
