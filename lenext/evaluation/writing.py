@@ -9,8 +9,8 @@ from pathlib import Path
 from lenext.errors import UserError
 from lenext.evaluation.answers import write_answers
 from lenext.evaluation.evaluate import Evaluation
-from lenext.evaluation.evaluation_page import EvaluationPage, Standing, write_evaluation_page
 from lenext.evaluation.examination import CENTER
+from lenext.evaluation.pages.evaluation_page import EvaluationPage, Standing, write_evaluation_page
 from lenext.evaluation.result import EvaluationResult
 from lenext.weights.model_file import model_metadata, write_model_file
 

@@ -26,7 +26,6 @@ class Head(nn.Module, ABC):
     def embed(self, x: Tensor) -> Tensor:
         """Return what enters `classifier`: (N, C, H, W) -> (N, D)."""
 
-    @abstractmethod
     def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
         """Return what gives the answer of this head at every window of a map: (N, C, H, W) -> (N, classes, h, w).
 
@@ -35,8 +34,9 @@ class Head(nn.Module, ABC):
         where the last pool is `shifted`.
 
         Raises:
-            UserError: the head fits no such window, or its last pool cannot be shifted.
+            UserError: the head fits no such window, its last pool cannot be shifted, or it does not slide at all.
         """
+        raise UserError(f"a {type(self).__name__} cannot slide over larger maps: its class has no sliding()")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits: (N, C, H, W) -> (N, classes)."""

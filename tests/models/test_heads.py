@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from lenext.models.heads import ClassMapHead, DenseHead, PoolHead
+from lenext.errors import UserError
+from lenext.models.heads import ClassMapHead, DenseHead, Head, PoolHead
 
 
 def test_a_pool_head_classifies_the_mean_of_each_map() -> None:
@@ -49,3 +51,12 @@ def test_a_dense_head_drops_after_each_activation_at_its_rate() -> None:
     assert 0.18 < (embedded == 0).float().mean() < 0.32
     head.eval()
     assert head.embed(torch.ones(1, 2, 1, 1)).count_nonzero() == 1000
+
+
+def test_a_head_that_cannot_slide_says_so() -> None:
+    class Own(Head):
+        def embed(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((2, 3))
+
+    with pytest.raises(UserError, match=r"a Own cannot slide over larger maps: its class has no sliding\(\)"):
+        Own().sliding((7, 7))

@@ -13,7 +13,7 @@ from lenext.data.loader import Loader
 from lenext.errors import one_line
 from lenext.evaluation.answers import write_answers
 from lenext.evaluation.judge import Judgement, judge
-from lenext.evaluation.report import Drawn, write_live_page, write_report
+from lenext.evaluation.pages.report import Drawn, write_live_page, write_report
 from lenext.files import write_text
 from lenext.progress import Progress
 from lenext.training.folder.checkpoint import Checkpoint

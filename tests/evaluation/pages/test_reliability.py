@@ -6,7 +6,7 @@ import numpy as np
 
 from lenext.evaluation.calibration import Calibration, calibrate, reliability
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.reliability import draw_reliability
+from lenext.evaluation.pages.reliability import draw_reliability
 
 CONFIDENCES = np.array([0.31, 0.52, 0.55, 0.9, 1.0])
 BINS = reliability(CONFIDENCES, np.array([False, True, False, True, True]))

@@ -32,7 +32,7 @@ def template(name: str) -> Template:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lenext.evaluation", "."),
+        loader=jinja2.PackageLoader("lenext.evaluation.pages", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

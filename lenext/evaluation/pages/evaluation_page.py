@@ -9,8 +9,8 @@ from pathlib import Path
 from lenext.data.reading import Reading
 from lenext.evaluation.figures import Figures
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.pieces import LISTED, shown_answers, template
-from lenext.evaluation.reliability import draw_reliability
+from lenext.evaluation.pages.pieces import LISTED, shown_answers, template
+from lenext.evaluation.pages.reliability import draw_reliability
 from lenext.files import write_text
 
 

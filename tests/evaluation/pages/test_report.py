@@ -13,7 +13,7 @@ from pictures import class_folder
 from PIL import Image
 
 import lenext
-from lenext.evaluation.curves import draw_curves
+from lenext.evaluation.pages.curves import draw_curves
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -17,9 +17,9 @@ from lenext.data.decode import ImageForm
 from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
 from lenext.errors import LenextError
-from lenext.evaluation.evaluation_page import EvaluationPage, Standing, write_evaluation_page
 from lenext.evaluation.figures import figures_of
 from lenext.evaluation.judge import Judgement
+from lenext.evaluation.pages.evaluation_page import EvaluationPage, Standing, write_evaluation_page
 
 NAMES = [f"digit {i}" for i in range(10)]
 

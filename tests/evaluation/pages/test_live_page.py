@@ -14,9 +14,9 @@ from test_report import Page
 from lenext.data.decode import ImageForm
 from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
-from lenext.evaluation import pieces, report
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.report import Drawn, write_live_page
+from lenext.evaluation.pages import pieces, report
+from lenext.evaluation.pages.report import Drawn, write_live_page
 
 REFRESH = '<meta http-equiv="refresh" content="5">'
 

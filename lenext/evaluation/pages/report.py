@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lenext.data.reading import Reading
-from lenext.evaluation.curves import draw_curves
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.pieces import LISTED, shown_answers, template
+from lenext.evaluation.pages.curves import draw_curves
+from lenext.evaluation.pages.pieces import LISTED, shown_answers, template
 from lenext.files import write_text
 from lenext.progress import duration
 

@@ -1,0 +1,1 @@
+"""Pages: what a run or an evaluation found, as one HTML file that asks for nothing elsewhere."""
