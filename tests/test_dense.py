@@ -42,6 +42,7 @@ NETWORKS: dict[str, tuple[int, int]] = {
     "lenet5_1998": (32, 32),
     "mlp": (28, 28),
 }
+IN_FULL = ("alexnet", "vgg11", "nin_imagenet", "googlenet", "resnet18", "densenet121", "mobilenet_v2")
 POOLS = {"alexnet": 2, "vgg11": 2, "overfeat_fast": 2, "overfeat_accurate": 3}  # the stride of the last one
 LARGER = ((37, 37), (0, 61), (70, 9))  # pixels that the image is higher and wider than the size
 
@@ -104,6 +105,22 @@ def test_each_cell_is_the_answer_to_its_window(name: str) -> None:
         high, wide = (side // dense.stride + 1 for side in more)
         assert found.shape[2] in (high, high + 1)
         assert found.shape[3] in (wide, wide + 1)
+
+
+@torch.no_grad()
+@pytest.mark.full
+@pytest.mark.parametrize("name", IN_FULL)
+def test_networks_of_1000_classes_at_224_pixels(name: str) -> None:
+    torch.manual_seed(0)
+    model = lenext.create(name).eval()
+    dense = lenext.densify(model)
+    x = images(model, (0, 0))
+    assert_near(dense(x)[..., 0, 0], model(x), 1e-5)
+    for more in LARGER:
+        x = images(model, more)
+        assert_near(dense(x), slowly(model, x, model.head.stride), 1e-5)
+    model, dense, x = model.double(), dense.double(), images(model, (0, 0), torch.float64)
+    assert_near(dense(x)[..., 0, 0], model(x), 1e-10)
 
 
 @torch.no_grad()
