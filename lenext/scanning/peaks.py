@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ class Peak:
     probability: float
     scale: float
     box: tuple[float, float, float, float]
+
+    def within(self, height: int, width: int) -> Peak:
+        """Return the peak with its box cut at the edges of the image, beyond which the last windows may reach."""
+        left, top, right, bottom = self.box
+        return replace(self, box=(max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)))
 
     def fields(self) -> dict[str, Any]:
         """Return the peak in the command's JSON."""

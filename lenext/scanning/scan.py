@@ -130,7 +130,7 @@ def scan(
         stride=dense.stride,
         threshold=threshold,
         maps=maps,
-        peaks=tuple(find_peaks(maps, threshold)),
+        peaks=tuple(peak.within(pixels.height, pixels.width) for peak in find_peaks(maps, threshold)),
     )
 
 

@@ -83,3 +83,10 @@ def test_one_map_of_one_cell() -> None:
     one = np.ones((1, 1), np.float32)
     assert len(find_peaks([ClassMap(1, 0.9 * one, one, one, (14, 14), (4, 4), (28, 28))], 0.5)) == 1
     assert find_peaks([], 0.5) == []
+
+
+def test_boxes_end_where_the_image_does() -> None:
+    (peak,) = find_peaks([class_map({(5, 8): 3})], 0.5)
+    assert peak.within(100, 100) == peak
+    assert peak.within(40, 50).box == (32, 20, 50, 40)
+    assert (peak.within(40, 50).x, peak.within(40, 50).y) == (peak.x, peak.y)
