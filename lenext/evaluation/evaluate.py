@@ -19,7 +19,7 @@ from lenext.evaluation.averaging import (
     fitted_weights,
     soup,
 )
-from lenext.evaluation.examination import CENTER, Examination, Seconds, Sitting, reordered, require_several
+from lenext.evaluation.examination import CENTER, Examination, Seconds, Sitting, reordered
 from lenext.evaluation.figures import figures_of
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.result import EvaluationResult, Gain
@@ -102,7 +102,8 @@ def ensemble(
         LenextError: an unreadable image, where `strict`.
     """
     protocol(views)
-    require_several(targets, "an ensemble")
+    if len(targets) < 2:
+        raise UserError("an ensemble needs two classifiers or more; give run folders or model files")
     exam = Examination(
         targets, data, split=split, among_present=among_present, strict=strict, device=device, seed=seed,
         progress=progress,
@@ -185,6 +186,7 @@ def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_we
         _result(exam, 0, sitting),
         target=" + ".join(exam.names),
         model=exam.classifiers[0].name if blend else f"ensemble of {len(members)}",
+        seen=max(member.seen for member in members),
         gain=_gain(exam.names[best], judgements[best], sitting.judgement),
         average=average,
         weights=tuple(weights.tolist()),

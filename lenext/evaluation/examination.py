@@ -193,12 +193,6 @@ def reordered(judgement: Judgement, order: NDArray[np.int64] | None) -> Judgemen
     return Judgement(judgement.logits[:, order], np.argsort(order)[judgement.labels])
 
 
-def require_several(targets: Sequence[object], what: str) -> None:
-    """Raise UserError where there are fewer than two."""
-    if len(targets) < 2:
-        raise UserError(f"{what} needs two classifiers or more; give run folders or model files, and then the data")
-
-
 def _apart(names: Sequence[str]) -> list[str]:
     """Return the names, numbered where two are alike."""
     if len(set(names)) == len(names):

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from lenext.errors import UserError
-from lenext.models.sliding import AtEachPlace, Sliding, as_convolution, refuse_shifts
+from lenext.models.sliding import Sliding, refuse_shifts, sliding
 
 
 class Head(nn.Module, ABC):
@@ -95,16 +95,13 @@ class DenseHead(Head):
         The first is as large as the map after pooling, the others are 1x1.
         """
         convolutions: dict[str, nn.Module] = {}
-        channels, kernel = self.channels, self.size
+        kernel = self.size
         for number, layer in enumerate(self.dense, 1):
-            assert isinstance(layer, nn.Linear)
-            convolutions[f"conv{number}"] = as_convolution(layer, channels, kernel)
+            convolutions[f"conv{number}"] = sliding(layer, kernel)
             convolutions[f"activation{number}"] = self.activation
             convolutions[f"dropout{number}"] = self.dropout[number - 1]
-            channels, kernel = layer.out_features, (1, 1)
-        last = self.classifier
-        slides = as_convolution(last, channels, kernel) if isinstance(last, nn.Linear) else AtEachPlace(last)
-        convolutions[f"conv{len(self.dense) + 1}" if isinstance(last, nn.Linear) else "classifier"] = slides
+            kernel = (1, 1)
+        convolutions["classifier"] = sliding(self.classifier, kernel)
         return nn.Sequential(OrderedDict(convolutions))
 
     def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> Sliding:
@@ -162,13 +159,12 @@ class PoolHead(Head):
             UserError: `shifted`, for the pool is global.
         """
         refuse_shifts(shifted)
-        assert isinstance(self.classifier, nn.Linear)
         layers: dict[str, nn.Module] = {
             "before": self.before,
             "pool": nn.AvgPool2d(window, 1),
-            "after": nn.Identity() if isinstance(self.after, nn.Identity) else AtEachPlace(self.after),
+            "after": sliding(self.after),
             "dropout": self.dropout,
-            "classifier": as_convolution(self.classifier, self.classifier.in_features),
+            "classifier": sliding(self.classifier),
         }
         return nn.Sequential(OrderedDict(layers))
 

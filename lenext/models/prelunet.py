@@ -20,7 +20,7 @@ from lenext.models.blocks import named
 from lenext.models.heads import Head
 from lenext.models.initialisation import Init, draw, initialise
 from lenext.models.scaling import scale_depth, scale_width
-from lenext.models.sliding import PyramidPool, as_convolution, refuse_shifts
+from lenext.models.sliding import PyramidPool, refuse_shifts, sliding
 from lenext.registry import Claim, Facts, Published, register
 
 SLOPE = 0.25  # of every PReLU at first
@@ -66,12 +66,9 @@ class PyramidHead(Head):
         refuse_shifts(shifted)
         layers = named(pool=PyramidPool(LEVELS, window))
         for name, part in (("1", self.dense1), ("2", self.dense2)):
-            dense = part.get_submodule("dense")
-            assert isinstance(dense, nn.Linear)
-            layers.add_module(f"conv{name}", as_convolution(dense, dense.in_features))
+            layers.add_module(f"conv{name}", sliding(part.get_submodule("dense")))
             layers.add_module(f"activation{name}", part.get_submodule("activation"))
-        assert isinstance(self.classifier, nn.Linear)
-        layers.add_module("classifier", as_convolution(self.classifier, self.classifier.in_features))
+        layers.add_module("classifier", sliding(self.classifier))
         return layers
 
 

@@ -34,16 +34,6 @@ class SlidingDense(nn.Conv2d):
         return "Conv2d"  # which it is, however it is worked out
 
 
-def as_convolution(layer: nn.Linear, channels: int, kernel: tuple[int, int] = (1, 1)) -> nn.Conv2d:
-    """Return a dense layer on flattened maps of `channels` and `kernel` as a convolution as large as these."""
-    weight = layer.weight
-    conv = SlidingDense(channels, layer.out_features, kernel, device=weight.device, dtype=weight.dtype)
-    with torch.no_grad():
-        conv.weight.copy_(weight.view_as(conv.weight))
-        conv.get_parameter("bias").copy_(layer.bias)
-    return conv
-
-
 class AtEachPlace(nn.Module):
     """What works on vectors (M, C), applied to every place of a map: (N, C, H, W) -> (N, C', H, W)."""
 
@@ -57,6 +47,23 @@ class AtEachPlace(nn.Module):
         vectors = self.inner(x.permute(0, 2, 3, 1).reshape(-1, channels))
         maps: Tensor = vectors.view(n, height, width, vectors.shape[1]).permute(0, 3, 1, 2)
         return maps
+
+
+def sliding(layer: nn.Module, kernel: tuple[int, int] = (1, 1)) -> nn.Module:
+    """Return what works on vectors in the form that slides over maps: (N, C, H, W) -> (N, C', h, w).
+
+    A dense layer, on flattened maps of the size `kernel`, becomes the convolution that is as large as these, with a
+    copy of its weights; anything else is applied to each place.
+    """
+    if not isinstance(layer, nn.Linear):
+        return AtEachPlace(layer)
+    weight = layer.weight
+    channels = layer.in_features // (kernel[0] * kernel[1])
+    conv = SlidingDense(channels, layer.out_features, kernel, device=weight.device, dtype=weight.dtype)
+    with torch.no_grad():
+        conv.weight.copy_(weight.view_as(conv.weight))
+        conv.get_parameter("bias").copy_(layer.bias)
+    return conv
 
 
 class Sliding(nn.Module):
