@@ -67,14 +67,16 @@ def choose(
         UserError: no such split, no readable image in it, or only images that were trained on.
         LenextError: an unreadable image, where `strict`.
     """
-    wanted = split_name(asked) or asked if asked else None
+    wanted = None if asked is None else split_name(asked) or asked
     if wanted is None:
         wanted = next((split for split in ("test", "val") if split in source.splits), None)
     whole = next((split for split in ("train", ALL) if split in source.splits), None)
     name = wanted if wanted in source.splits else whole
     if name is None or (wanted not in source.splits and wanted not in (None, HELD_OUT)):
         there = [*source.splits, *([HELD_OUT] if whole else [])]
-        raise UserError(f"{source.location} has no split {asked or HELD_OUT!r}; it has {', '.join(there)}")
+        raise UserError(
+            f"{source.location} has no split {HELD_OUT if asked is None else asked!r}; it has {', '.join(there)}"
+        )
     readings, skipped = _read(source, name, classifiers, progress)
     if strict and skipped:
         raise LenextError(f"{skipped[0][0]} cannot be read: {skipped[0][1]}")

@@ -143,6 +143,7 @@ REFUSED = [
     ),
     (["digits", "--report", "page.pdf"], "page.pdf cannot hold a page"),
     (["digits", "--split", "val"], "digits has no split 'val'"),
+    (["digits", "--split", ""], "digits has no split ''"),
     (["digits", "nowhere"], "there is no 'digits'"),
     (["nowhere"], "nowhere"),
     (["EMPTY"], "has no image"),
