@@ -16,16 +16,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A part imports only parts of an earlier layer; parts of one layer do not know each other.
 LAYERS = [
     {"errors", "progress"},
-    {"files", "registry", "device", "launch", "processes"},
+    {"files", "registry", "device", "launch", "processes", "pages"},
     {"models"},
     {"weights"},
     {"building", "data"},
     {"creation"},
     {"cost", "classifier", "conversion", "growing"},
     {"dense"},
-    {"evaluation", "scanning"},
+    {"explanation"},
+    {"evaluation", "scanning", "checking"},
     {"training"},
-    {"runs"},
+    {"transfer", "runs"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

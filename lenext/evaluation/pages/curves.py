@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lenext.evaluation.pages.drawing import GOOD, INK, POOR, as_svg, new_figure
+from lenext.pages.drawing import GOOD, INK, POOR, as_svg, new_figure
 
 
 def draw_curves(history: Sequence[dict[str, Any]], held_out_split: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from lenext.data.reading import Reading
 from lenext.evaluation.figures import Figures
 from lenext.evaluation.judge import Judgement
-from lenext.evaluation.pages.pieces import LISTED, shown_answers, template
+from lenext.evaluation.pages.pieces import LISTED, shown_answers
 from lenext.evaluation.pages.reliability import draw_reliability
 from lenext.files import write_text
+from lenext.pages.templates import template
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def write_evaluation_page(path: Path, page: EvaluationPage) -> None:
     Raises:
         LenextError: the write failed.
     """
-    html = template("evaluation.html.jinja").render(
+    html = template(__package__, "evaluation.html.jinja").render(
         page=page,
         figures=page.figures,
         calibration=page.figures.calibration,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,30 +12,12 @@ from lenext.data.decode import UnreadableImageError, open_image
 from lenext.data.reading import Reading
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.metrics import class_figures, confused_pairs, confusion, worst_mistakes
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from lenext.pages.pictures import picture_address
 
 MATRIX_UP_TO = 25  # classes; beyond, the most confused pairs say more than a matrix
 MISTAKES = 24
 PAIRS = 15
 LISTED = 200  # rows of a table that would otherwise have no end
-THUMBNAIL = 112
-
-
-@cache
-def template(name: str) -> Template:
-    """Return one of the templates beside this file."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lenext.evaluation.pages", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(name)
 
 
 def shown_answers(judgement: Judgement, reading: Reading, class_names: Sequence[str]) -> dict[str, Any]:
@@ -109,12 +88,4 @@ def thumbnail(reading: Reading, index: int) -> str:
         from PIL import Image
 
         image = Image.fromarray(reading.images.batch(np.array([index]))[0].squeeze())
-    image = image.copy()
-    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))
-    buffer = io.BytesIO()
-    if min(image.size) < THUMBNAIL:
-        image.save(buffer, "PNG")
-    else:
-        image.save(buffer, "JPEG", quality=85)
-    kind = "png" if buffer.getvalue().startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return picture_address(image)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lenext.evaluation.calibration import Bin, Calibration
-from lenext.evaluation.pages.drawing import GOOD, INK, POOR, as_svg, new_figure
+from lenext.pages.drawing import GOOD, INK, POOR, as_svg, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

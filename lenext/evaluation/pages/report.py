@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from lenext.data.reading import Reading
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.pages.curves import draw_curves
-from lenext.evaluation.pages.pieces import LISTED, shown_answers, template
+from lenext.evaluation.pages.pieces import LISTED, shown_answers
 from lenext.files import write_text
+from lenext.pages.templates import template
 from lenext.progress import duration
 
 RELOAD = 5  # seconds after which the page of a run that is under way loads itself anew
@@ -82,7 +83,7 @@ def write_live_page(
         drawn.judgement = judgement
         drawn.figures = judgement.figures() if record["result"] is None else {}
     running = record["state"] == "running"
-    html = template("report.html.jinja").render(
+    html = template(__package__, "report.html.jinja").render(
         record=record,
         name=Path(record["data"]["location"]).resolve().name,
         result=record["result"] or (_so_far(record, history, drawn.figures) if judgement else None),
