@@ -47,6 +47,16 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    freeze: Annotated[
+        str | None, typer.Option(metavar="PARTS", help="What stays as it is: stem,stages.0-2 or all-but-head.")
+    ] = None,
+    unfreeze: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Free frozen parts one by one within this share of the steps.")
+    ] = None,
+    drop_stages: Annotated[int | None, typer.Option(help="How many of the last stages to cut off.")] = None,
+    layer_decay: Annotated[
+        float | None, typer.Option(help="Each part's rate, as a share of that of the part after it, such as 0.7.")
+    ] = None,
     size: SizeOption = None,
     fit: FitOption = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
@@ -92,7 +102,8 @@ def train(
 
     keep_memory()
     result = run(
-        data, model, epochs=epochs, batch_size=batch_size, lr=lr, size=parse_size(size), fit=fit, channels=channels,
+        data, model, epochs=epochs, batch_size=batch_size, lr=lr, freeze=freeze, unfreeze=unfreeze,
+        drop_stages=drop_stages, layer_decay=layer_decay, size=parse_size(size), fit=fit, channels=channels,
         seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),
         weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
         checkpoint=checkpoint, sync_norm=sync_norm, out=out, progress=TerminalProgress(),
