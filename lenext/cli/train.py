@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +12,7 @@ from lenext.cli.arguments import (
     DATA,
     CheckpointOption,
     DeviceOption,
+    ExcludeOption,
     FitOption,
     JsonOption,
     LoadingOption,
@@ -35,6 +35,7 @@ from lenext.cli.output import (
     say,
 )
 from lenext.errors import UserError
+from lenext.launch import leads
 
 if TYPE_CHECKING:
     from lenext.training.run import TrainResult
@@ -78,6 +79,7 @@ def train(
     threads: ThreadsOption = None,
     checkpoint: CheckpointOption = 5.0,
     sync_norm: SyncNormOption = False,
+    exclude: ExcludeOption = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Let this run, which was interrupted, go on; everything is taken from it.")
@@ -106,7 +108,7 @@ def train(
         drop_stages=drop_stages, layer_decay=layer_decay, size=parse_size(size), fit=fit, channels=channels,
         seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),
         weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
-        checkpoint=checkpoint, sync_norm=sync_norm, out=out, progress=TerminalProgress(),
+        checkpoint=checkpoint, sync_norm=sync_norm, exclude=exclude, out=out, progress=TerminalProgress(),
     )  # fmt: skip
     _tell(result, json)
 
@@ -132,7 +134,7 @@ def _resumed(context: typer.Context, run: Path) -> TrainResult:
 
 def _tell(result: TrainResult, json: bool) -> None:
     result = replace(result, seconds=elapsed())
-    if os.environ.get("RANK", "0") != "0":  # of several processes the first one tells
+    if not leads():  # of several processes the first one tells
         return
     if json:
         print_json(asdict(result))

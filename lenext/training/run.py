@@ -23,7 +23,7 @@ from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
 from lenext.files import exists
 from lenext.growing import How
-from lenext.launch import launch_began, launch_name, restarted
+from lenext.launch import launch_began, launch_name, leads, restarted
 from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
 from lenext.training.folder.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint, set_aside
@@ -69,6 +69,7 @@ def train(
     threads: int | None = None,
     checkpoint: float = MINUTES,
     sync_norm: bool = False,
+    exclude: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> TrainResult:
@@ -85,7 +86,8 @@ def train(
     in place of epochs, is how long all of it may take. `loading` is where decoded images are kept: `memory`, `cache`
     (on disk, for later epochs and runs),
     nowhere (`workers`, so many processes that decode), or `auto`, the first of these that has room. A checkpoint is
-    written after every epoch, and every `checkpoint` minutes. `out` is the run folder, a new one below `runs/` if None.
+    written after every epoch, and every `checkpoint` minutes. `exclude` lists images to leave out, as
+    `lenext check --write-exclusions` does. `out` is the run folder, a new one below `runs/` if None.
 
     Under torchrun, all processes train together, each on its part of every batch; `sync_norm` lets batch norms take
     their statistics over all parts. Where torchrun starts its processes again, they go on from the last checkpoint.
@@ -103,9 +105,9 @@ def train(
         ),
         size=as_size(size) if size is not None else None, weights=str(weights) if weights is not None else None,
         grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
-        checkpoint=checkpoint, sync_norm=sync_norm,
+        checkpoint=checkpoint, sync_norm=sync_norm, exclude=str(exclude) if exclude is not None else None,
     )  # fmt: skip
-    source = open_source(data)
+    source = _source(settings, progress)
     with joined_group() as group:
         return _begin(settings, source, out, group, progress, started)
 
@@ -125,6 +127,10 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> TrainResult:
     started = time.perf_counter()
     with joined_group() as group:
         return _resume(Path(run), group, progress, started)
+
+
+def _source(settings: Settings, progress: Progress) -> Source:
+    return open_source(settings.data, exclude=settings.exclude, progress=progress if leads() else SILENT)
 
 
 def _merged(overrides: Mapping[str, Any], **shortcuts: float | str | None) -> dict[str, Any]:
@@ -205,7 +211,7 @@ def _resume(run: Path, group: Group, progress: Progress, started: float) -> Trai
         group.agreed(lambda: found.append(_taken_up(run, folder, progress)))
         checkpoint = _sent(run, found[0] if found else None, group)
         settings = settings_of(record, run)
-        plan = _Plan(settings, open_source(settings.data), record, checkpoint)
+        plan = _Plan(settings, _source(settings, progress), record, checkpoint)
         return _execute(plan, group, folder, progress, started)
 
 

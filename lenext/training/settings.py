@@ -31,7 +31,8 @@ SHORTCUTS = ("epochs", "batch_size", "lr", "freeze", "unfreeze", "drop_stages", 
 class Settings:
     """What a run was asked to do. None leaves a choice open; `overrides` are values of the recipe.
 
-    `options` are those of the architecture. `checkpoint` is how many minutes there are from one to the next.
+    `options` are those of the architecture. `checkpoint` is how many minutes there are from one to the next. `exclude`
+    is the list of images to leave out.
     """
 
     data: str
@@ -52,6 +53,7 @@ class Settings:
     threads: int | None = None
     checkpoint: float = MINUTES
     sync_norm: bool = False
+    exclude: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before any data is read."""
@@ -148,7 +150,7 @@ class Settings:
         """Return the command line that does the same again."""
         words = ["lenext", "train", self.data, "--model", self.model]
         for key in ("recipe", "fit", "channels", "seed", "weights", "grow", "minutes", "loading", "workers",
-                    "device", "threads", "checkpoint"):  # fmt: skip
+                    "device", "threads", "checkpoint", "exclude"):  # fmt: skip
             value = getattr(self, key)
             if value != type(self).__dataclass_fields__[key].default:
                 words += [f"--{key}", str(value)]
