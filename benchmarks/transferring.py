@@ -5,9 +5,9 @@
     python benchmarks/transferring.py ../shared digits-from-animals [--images 50] [--seeds 5] [--epochs 6]
 
 `digits`: LeNet-5 learns MNIST, and then the built-in digits. `vehicles`: ResNet-20 learns the six animals of CIFAR-10,
-and then its four vehicles, or, of quite another task, the built-in digits. Each seed draws other images of the new task to learn from, so many a class, and is judged
-on all images of the new task that no training saw: the built-in digits that were not drawn, the 4,000 vehicles of
-CIFAR-10's test split. Nothing is chosen by these.
+and then its four vehicles; or, of quite another task, the built-in digits. Each seed draws other images of the new task
+to learn from, so many a class, and is judged on all images of the new task that no training saw: the built-in digits
+that were not drawn, the 4,000 vehicles of CIFAR-10's test split. Nothing is chosen by these.
 """
 
 from __future__ import annotations
