@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lenext.cli.augment import augment
+from lenext.cli.check import check
 from lenext.cli.compare import compare
 from lenext.cli.convert import convert
 from lenext.cli.describe import describe
@@ -33,7 +34,9 @@ from lenext.errors import LenextError, Terminated, one_line
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, convert, doctor):
+for command in (
+    models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, convert, doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(runs, name="runs")
 
