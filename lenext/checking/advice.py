@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from lenext.checking.check import Check
+from lenext.checking.wording import counted
 
 EXCLUDED = "exclude.csv"
 ACROSS = ("duplicate-across-splits", "near-duplicate-across-splits")
@@ -26,12 +27,14 @@ def advice(found: Check) -> list[Advice]:
     if found.refusal:
         told.append(Advice(f"Training would not begin: {found.refusal}."))
     if "heic" in kinds:
-        told.append(Advice(f"{_images(kinds['heic'])} need the decoder of HEIC.", "pip install 'lenext[heic]'"))
+        told.append(
+            Advice(f"{counted(kinds['heic'], 'image')} need the decoder of HEIC.", "pip install 'lenext[heic]'")
+        )
     outside = kinds.get("loose-image", 0) + kinds.get("unnamed-image", 0)
     if outside:
         told.append(
             Advice(
-                f"{_images(outside)} would not be seen: give them a class folder, and a name that ends as images do."
+                f"{counted(outside, 'image')} would not be seen: give each a class folder, and a name with an ending."
             )
         )
     excluded = len(found.exclusions())
@@ -41,8 +44,8 @@ def advice(found: Check) -> list[Advice]:
         data = shlex.quote(found.location)
         told.append(
             Advice(
-                f"Leave out {_images(excluded)}: unreadable, blank, or copies of others.{leaks} The list is a table that "
-                "you can look through and edit; no image is changed.",
+                f"Leave out {counted(excluded, 'image')}: unreadable, blank, or copies of others.{leaks} The list is a "
+                "table that you can look through and edit; no image is changed.",
                 f"lenext check {data} --write-exclusions {EXCLUDED}\n"
                 f"lenext train {data} --exclude {EXCLUDED} --model resnet18",
             )
@@ -56,7 +59,3 @@ def advice(found: Check) -> list[Advice]:
     if found.shapes is not None and found.shapes.fit != "crop":
         told.append(Advice(f"Meet the network's square otherwise: {found.shapes.why}.", f"--fit {found.shapes.fit}"))
     return told
-
-
-def _images(count: int) -> str:
-    return f"{count:,} images" if count != 1 else "1 image"

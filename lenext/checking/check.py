@@ -1,4 +1,4 @@
-"""`check`: one pass over labelled images before anyone trains on them, which tells what is wrong and changes nothing."""
+"""`check`: one pass over labelled images before anyone trains on them; it tells what is wrong and changes nothing."""
 
 from __future__ import annotations
 
@@ -78,9 +78,6 @@ class Check:
         for each in self.problems:
             if KINDS[each.kind].excluded and each.path in names:
                 listed.setdefault(each.path, Exclusion(each.path, each.kind, each.detail))
-            if each.kind == "near-duplicate-across-classes" and each.other is not None:
-                detail = f"{each.detail.partition(' as ')[0]} as {each.path}"
-                listed.setdefault(each.other, Exclusion(each.other, each.kind, detail))
         return list(listed.values())
 
     def to_json(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lenext.checking.kinds import Problem
 from lenext.checking.listing import Listing
+from lenext.checking.wording import counted
 from lenext.data.source import ALL
 
 FEW, FEWER = 5, 20  # images to learn from that are few, and those that are where others have five times as many
@@ -46,7 +47,7 @@ def class_problems(listing: Listing, counts: dict[str, NDArray[np.int64]]) -> li
             continue
         there = np.bincount(listing.source.splits[other].labels + 1, minlength=len(names) + 1)[1:]
         for i in np.flatnonzero((listed == 0) & (there > 0)).tolist():
-            detail = f"{_images(int(there[i]))} in {other}, and none in {split}"
+            detail = f"{counted(int(there[i]), 'image')} in {other}, and none in {split}"
             problems.append(Problem("class-not-in-train", f"{other}/{names[i]}", detail))
         for i in np.flatnonzero((listed > 0) & (those == 0) & (there == 0)).tolist():
             detail = f"{other} has no image of {names[i]!r}, of which {split} has {int(listed[i]):,}"
@@ -60,7 +61,7 @@ def _unreadable(listing: Listing, counts: dict[str, NDArray[np.int64]]) -> list[
         listed = np.bincount(split.labels + 1, minlength=len(listing.source.class_names) + 1)[1:]
         for i in np.flatnonzero((listed > 0) & (counts[name] == 0)).tolist():
             path = _path(name, listing.source.class_names[i])
-            problems.append(Problem("empty-class", path, f"none of its {_images(int(listed[i]))} can be read"))
+            problems.append(Problem("empty-class", path, f"0 of {counted(int(listed[i]), 'image')} can be read"))
     return problems
 
 
@@ -78,7 +79,7 @@ def _sizes(names: tuple[str, ...], counts: NDArray[np.int64], split: str) -> lis
         problems.append(Problem("tiny-class", "" if split == ALL else split, detail))
         few = few[:0]
     for i in few.tolist():
-        detail = f"{_images(int(counts[i]))} to learn from; half of the classes have {middle:,.0f} or more"
+        detail = f"{counted(int(counts[i]), 'image')} to learn from; half of the classes have {middle:,.0f} or more"
         problems.append(Problem("tiny-class", _path(split, names[i]), detail))
     if some.max() >= UNEVEN * some.min():
         least, most = names[int(np.argmax(counts == some.min()))], names[int(counts.argmax())]
@@ -115,7 +116,3 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
 
 def _path(split: str, name: str) -> str:
     return name if split == ALL else f"{split}/{name}"
-
-
-def _images(count: int) -> str:
-    return f"{count:,} images" if count != 1 else "1 image"

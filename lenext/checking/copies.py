@@ -40,10 +40,10 @@ class Places:
         """Return by what of several copies the first is kept: its split, then its place in the list."""
         return KEPT.index(self.splits[self.split[i]]), i
 
-    def told(self, i: int) -> str:
-        """Return an image's name, and its class where the name may not say it."""
-        label = self.label[i]
-        return self.names[i] if label == NO_CLASS else f"{self.names[i]} ({self.class_names[label]})"
+    def told(self, i: int, relation: str = "") -> str:
+        """Return an image's name, and its class where that is what matters."""
+        of = f" of {self.class_names[self.label[i]]!r}" if relation == "-across-classes" else ""
+        return f"{self.names[i]}{of}"
 
 
 def exact_copies(looks: NDArray[Any], places: Places) -> list[Problem]:
@@ -56,7 +56,7 @@ def exact_copies(looks: NDArray[Any], places: Places) -> list[Problem]:
             # Nobody knows which label is right, so that none is kept, and each is told with one of another class.
             for i in group:
                 other = next(j for j in sorted(group, key=places.rank) if places.relation(i, j) == "-across-classes")
-                detail = f"the same file as {places.told(other)}"
+                detail = f"the same file as {places.told(other, '-across-classes')}"
                 problems.append(Problem("duplicate-across-classes", places.names[i], detail, places.names[other]))
             continue
         for i, relation in relations.items():
@@ -102,11 +102,10 @@ def similar_copies(looks: NDArray[Any], places: Places, *, workers: int, progres
     told: dict[tuple[int, int], Problem] = {}
     for (i, relation), (likeness, j, how) in sorted(best.items()):
         worse, better = sorted((i, j), key=places.rank, reverse=True)
-        if (worse, better) not in told:
-            detail = f"{100 * likeness:.0f} % as {places.told(better)}{how and f', {how}'}"
-            told[worse, better] = Problem(
-                f"near-duplicate{relation}", places.names[worse], detail, places.names[better]
-            )
+        # Where labels differ nobody knows which image is right, so that both are told.
+        for one, other in ((worse, better), (better, worse))[: 2 if relation == "-across-classes" else 1]:
+            detail = f"{100 * likeness:.0f} % like {places.told(other, relation)}{how and f', {how}'}"
+            told[one, other] = Problem(f"near-duplicate{relation}", places.names[one], detail, places.names[other])
     return list(told.values())
 
 

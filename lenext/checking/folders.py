@@ -11,6 +11,7 @@ import numpy as np
 
 from lenext.checking.kinds import Problem
 from lenext.checking.listing import NO_CLASS, Listing
+from lenext.checking.wording import counted
 from lenext.data.decode import UnreadableImageError, image_header, is_image_name
 from lenext.data.folder import is_hidden, split_folders, subfolders, visible_files
 from lenext.data.source import ALL, Source, Split
@@ -104,7 +105,7 @@ class _Lister:
                 others[path.suffix or path.name] += 1
         if others:
             told = ", ".join(f"{count:,} {ending}" for ending, count in others.most_common(5))
-            self._add("ignored", entry, f"{_files(others.total())} that are no images: {told}")
+            self._add("ignored", entry, f"{counted(others.total(), 'file')} beside the images: {told}")
         if not images and not unreadable:
             self._add("empty-class", entry, "a class folder without images")
         self._tell_sequences(images)
@@ -131,7 +132,9 @@ class _Lister:
                 continue
             if path.is_dir():
                 count = sum(is_image_name(file.name) for file in visible_files(path, unreadable=lambda error: None))
-                self._add("ignored", path, f"a folder beside the splits, whose {count:,} images are no data")
+                self._add(
+                    "ignored", path, f"a folder beside the splits, with {counted(count, 'image')}, which are no data"
+                )
             elif is_image_name(path.name):
                 self._add("loose-image", path, "lies beside the splits, so that it is no data")
 
@@ -140,11 +143,11 @@ class _Lister:
         files = [path for path in self.hidden if not path.is_dir()]
         for path in folders:
             count = sum(1 for file in path.rglob("*") if is_image_name(file.name)) if not path.is_symlink() else 0
-            self._add("hidden", path, f"a hidden folder, whose {count:,} images are no data")
+            self._add("hidden", path, f"a hidden folder, with {counted(count, 'image')}")
         for path in files[:SHOWN]:
-            self._add("hidden", path, "a hidden file, which is no data")
+            self._add("hidden", path, "a hidden file")
         if len(files) > SHOWN:
-            self._add("hidden", self.folder, f"{len(files) - SHOWN:,} more hidden files, which are no data")
+            self._add("hidden", self.folder, f"{len(files) - SHOWN:,} more hidden files")
 
 
 def _hidden_in(folder: Path) -> list[Path]:
@@ -160,7 +163,3 @@ def _is_image(path: Path) -> bool:
     except UnreadableImageError:
         return False
     return True
-
-
-def _files(count: int) -> str:
-    return f"{count:,} files" if count > 1 else "1 file"

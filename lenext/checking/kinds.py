@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-PROBLEM, NOTE = "problem", "note"
 Severity = Literal["problem", "note"]
+PROBLEM: Severity = "problem"
+NOTE: Severity = "note"
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,19 @@ class Kind:
 # In the order in which they are told: what loses images, what spoils figures, what the classes lack, what is handled.
 KINDS: dict[str, Kind] = {
     "empty": Kind(
-        PROBLEM, "Empty files", "Files of no bytes, as broken copies leave them. They are skipped; copy them again.", True
+        PROBLEM, "Empty files", "Files of no bytes, as broken copies leave them; they are skipped.", True
     ),
     "truncated": Kind(
         PROBLEM, "Cut off", "Images whose file ends too soon. They are skipped; copy or download them again.", True
     ),
     "not-an-image": Kind(
-        PROBLEM, "No images", "Files called like images that hold something else. They are skipped; take them out.", True
+        PROBLEM, "No images", "Files called like images that hold something else; they are skipped.", True
     ),
     "unreadable": Kind(
-        PROBLEM, "Unreadable", "Files that cannot be read or decoded. They are skipped; the reason stands with each.", True
+        PROBLEM, "Unreadable", "Files that cannot be read or decoded; they are skipped.", True
     ),
     "missing": Kind(
-        PROBLEM, "Missing", "Files that the data names and nobody finds, or links that lead nowhere. They are skipped.", True
+        PROBLEM, "Missing", "Files that are named and not there, or links that lead nowhere; they are skipped.", True
     ),
     "heic": Kind(
         PROBLEM,
@@ -77,10 +78,10 @@ KINDS: dict[str, Kind] = {
     ),
     "no-classes": Kind(PROBLEM, "No classes", "A classifier needs a folder for each class, two at least."),
     "empty-class": Kind(
-        PROBLEM, "Classes without images", "`train` refuses them: add images, or take the folder away."
+        PROBLEM, "Classes without images", "Training refuses them: add images, or take the folder away."
     ),
     "class-not-in-train": Kind(
-        PROBLEM, "Classes that only another split has", "`train` refuses them: nothing would be learned of them."
+        PROBLEM, "Classes that only another split has", "Training refuses them: nothing would be learned of them."
     ),
     "class-missing": Kind(
         PROBLEM, "Classes that a split lacks", "What is trained on but not judged: the figures say nothing of it."
@@ -94,17 +95,17 @@ KINDS: dict[str, Kind] = {
     "imbalance": Kind(
         PROBLEM,
         "Imbalance",
-        "The largest class has many times the images of the smallest, and top-1 mostly speaks of the former. `train "
-        "--set sampling=balanced` draws classes equally.",
+        "The largest class has many times the images of the smallest, and top-1 mostly speaks of the former. With "
+        "--set sampling=balanced, training draws classes equally often.",
     ),
     "loose-image": Kind(
         PROBLEM, "Images outside of class folders", "They have no label and are ignored; move each into its class."
     ),
     "unnamed-image": Kind(
-        PROBLEM, "Images not called images", "Their names lack an ending such as .jpg, so they are ignored; rename them."
+        PROBLEM, "Images not called images", "Their names do not end as .jpg does, so they are ignored; rename them."
     ),
     "unreadable-folder": Kind(
-        PROBLEM, "Unreadable folders", "`train` stops at them: give yourself the right to read them."
+        PROBLEM, "Unreadable folders", "Training stops at them: give yourself the right to read them."
     ),
     "near-duplicate": Kind(
         NOTE,
@@ -112,15 +113,15 @@ KINDS: dict[str, Kind] = {
         "Copies or shots of one moment in one class and split. They say little that is new, but spoil no figure.",
     ),
     "wrong-extension": Kind(
-        NOTE, "Wrongly named", "Images of another format than their name says. lenext goes by the content; others may not."
+        NOTE, "Wrongly named", "Of another format than the name says. lenext goes by the content; others may not."
     ),
     "rotated": Kind(
-        NOTE, "Turned by EXIF", "Photos that a note in the file turns. lenext shows them upright; not every program does."
+        NOTE, "Turned by EXIF", "Photos that a note in the file turns, as lenext does; not every program does."
     ),
     "deep": Kind(NOTE, "More than 8 bits", "16-bit, 32-bit or float images. lenext brings full scale to full scale."),
     "cmyk": Kind(NOTE, "CMYK", "Images made for print. lenext turns them to RGB, without a colour profile."),
     "alpha": Kind(NOTE, "Transparent", "Images with transparency. lenext lays them on white."),
-    "animated": Kind(NOTE, "Several pictures", "Animations, or files of several pages. lenext takes the first picture."),
+    "animated": Kind(NOTE, "Several pictures", "Animations, and files of several pages; the first picture is taken."),
     "large": Kind(
         NOTE,
         "Large",
@@ -128,7 +129,7 @@ KINDS: dict[str, Kind] = {
     ),
     "small": Kind(NOTE, "Small", "Images far smaller than the others, which are enlarged and show little."),
     "long": Kind(
-        NOTE, "Long", "Images more than twice as long as wide, of which a crop loses more than half; see the shapes below."
+        NOTE, "Long", "More than twice as long as wide, so that a crop loses more than half; see the shapes below."
     ),
     "order": Kind(
         NOTE,

@@ -82,7 +82,7 @@ def look_at_all(
     splits = listing.source.splits.values()
     looks = np.zeros(sum(map(len, splits)), LOOK)
     reasons: dict[int, str] = {}
-    tasks = ((item, memory and memory.key(item)) for split in splits for item in split.items)
+    tasks = ((item, memory.key(item) if memory else None) for split in splits for item in split.items)
     done = _in_order(tasks, memory, workers)
     for start, found in progress.track(done, "looking at images", len(looks), lambda pair: len(pair[1])):
         for i, (look, reason) in enumerate(found, start):

@@ -50,7 +50,8 @@ def shapes_of(heights: NDArray[Any], widths: NDArray[Any]) -> Shapes | None:
     median, p95, over = float(np.median(lost)), float(np.quantile(lost, 0.95)), float((lost > LONG).mean())
     fit, why = _suited(ratios, median, p95, over)
     return Shapes(
-        *(_span(values.astype(int)) for values in (widths, heights)),
+        _span(widths),
+        _span(heights),
         (round(float(ratios.min()), 3), round(float(np.median(ratios)), 3), round(float(ratios.max()), 3)),
         (round(100 * median, 1), round(100 * p95, 1), round(100 * over, 1)),
         fit,

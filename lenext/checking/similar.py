@@ -100,7 +100,7 @@ def _strip(greys: NDArray[np.uint8], by_view: NDArray[np.uint64], start: int) ->
         scores = likeness(greys, some)
         alike_at_all = scores[:, 0] > 0
         for (i, j, view), score in zip(some[alike_at_all].tolist(), scores[alike_at_all].tolist(), strict=True):
-            found.append(Pair(i, j, *score, view))
+            found.append(Pair(i, j, score[0], score[1], view))
     return found
 
 
@@ -116,7 +116,7 @@ def likeness(greys: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.f
         b[of_view] = VIEWS[view].of(b[of_view])
     edges = np.array([view.window for view in VIEWS], np.float32)[pairs[:, 2]]
     target = _coefficients(a)
-    finest, left = np.zeros(len(pairs), np.float32), np.arange(len(pairs))
+    finest, left = np.zeros(len(pairs), np.float32), np.arange(len(pairs), dtype=np.int64)
     for step in range(STEPS + 1):
         window = _cut(b, edges)
         coefficients = _coefficients(window)
@@ -125,7 +125,8 @@ def likeness(greys: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.f
         found[left[better]] = score[better]
         finest[left[better]] = _correlation(target[better], coefficients[better], FINE)
         going_on = score >= PROMISING[min(step, len(PROMISING) - 1)]
-        left, a, b, edges, target, window = (x[going_on] for x in (left, a, b, edges, target, window))
+        left, edges = left[going_on], edges[going_on]
+        a, b, target, window = (each[going_on] for each in (a, b, target, window))
         if step == STEPS or not len(left):
             break
         edges = _moved(a, window, edges)
@@ -136,7 +137,7 @@ def likeness(greys: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.f
 def _cut(pictures: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the windows (top, left, bottom, right) of pictures, at the size of these."""
     rows, columns = resampling(edges[:, 0], edges[:, 2]), resampling(edges[:, 1], edges[:, 3])
-    return rows @ pictures @ columns.transpose(0, 2, 1)  # type: ignore[no-any-return]
+    return (rows @ pictures @ columns.transpose(0, 2, 1)).astype(np.float32, copy=False)
 
 
 @cache
@@ -148,12 +149,13 @@ def _waves() -> NDArray[np.float32]:
 
 @cache
 def _frequency() -> NDArray[np.float32]:
-    return np.hypot(*np.mgrid[: FINE[1], : FINE[1]]).astype(np.float32)
+    down, right = np.mgrid[: FINE[1], : FINE[1]]
+    return np.hypot(down, right).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def _coefficients(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the frequencies of pictures, each times itself, by which natural images have as much of all."""
-    return (_waves() @ pictures @ _waves().T) * _frequency()  # type: ignore[no-any-return]
+    return (_waves() @ pictures @ _waves().T * _frequency()).astype(np.float32, copy=False)
 
 
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32], band: tuple[int, int]) -> NDArray[np.float32]:

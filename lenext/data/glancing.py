@@ -61,7 +61,9 @@ def glance(item: Item, side: int, channels: int | None = None) -> Glance:
             "height": height,
             "width": width,
             "orientation": image.info.get("original_orientation") or turned,  # HEIC's decoder turns it
-            "deep": image.mode in ("I", "F") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())),
+            "deep": image.mode in ("I", "F")
+            or ";16" in image.mode
+            or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())),
             "transparent": image.has_transparency_data,
             "animated": image.format != "MPO" and getattr(image, "is_animated", False),  # a photo with its preview
         }

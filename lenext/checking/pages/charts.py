@@ -11,7 +11,7 @@ from lenext.pages.drawing import GOOD, INK, POOR, as_svg, new_figure
 
 STEPS = 48  # of a scale, by which sizes are drawn together
 LONGEST = 4.0  # times as long as wide, beyond which shapes are drawn at the edge
-SHAPES = ((1.0, "1:1"), (4 / 3, "4:3"), (3 / 2, "3:2"), (16 / 9, "16:9"), (2.0, "2:1"))
+SHAPES = {"1:4": 1 / 4, "1:2": 1 / 2, "3:4": 3 / 4, "1:1": 1.0, "4:3": 4 / 3, "2:1": 2.0, "4:1": 4.0}
 
 
 def draw_sizes(heights: NDArray[Any], widths: NDArray[Any]) -> str:
@@ -53,10 +53,7 @@ def _draw_shapes(axes: Any, ratios: NDArray[Any]) -> None:
     width = edges[1] - edges[0]
     axes.bar(middles[~long], counts[~long], width, color=GOOD)
     axes.bar(middles[long], counts[long], width, color=POOR)
-    ticks = [(sign * np.log2(shape), name) for shape, name in SHAPES for sign in (1, -1)]
-    named = {round(float(at), 6): name if at >= 0 else ":".join(reversed(name.split(":"))) for at, name in ticks}
-    shown = {at: name for at, name in named.items() if name not in ("3:2", "2:3")}
-    axes.set_xticks([*shown], [*shown.values()])
+    axes.set_xticks([float(np.log2(shape)) for shape in SHAPES.values()], [*SHAPES])
     axes.set_xlabel("width : height; amber: a square crop loses more than half")
     axes.set_ylabel("images")
     axes.set_xlim(-ends, ends)

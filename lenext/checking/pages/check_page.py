@@ -54,27 +54,18 @@ def _is(kind: str, severity: str) -> bool:
 def _section(kind: str, those: Sequence[Problem], pictures: _Pictures) -> dict[str, Any]:
     """Return what the page shows of one kind: pairs side by side, images, or lines where there is nothing to see."""
     pairs = [each for each in those if each.other is not None and each.path in pictures]
+    count = len(those)
+    if pairs:  # each pair once, also where both images are told
+        those = list({frozenset((each.path, each.other)): each for each in reversed(those)}.values())[::-1]
     limit = SHOWN // 2 if pairs else SHOWN
-    shown = [
-        {
-            "path": each.path,
-            "other": each.other,
-            "detail": each.detail,
-            "pictures": [
-                {"address": pictures.address(name), "path": name, "place": pictures.place(name)}
-                for name in (each.other, each.path)
-                if name is not None and name in pictures
-            ],
-        }
-        for each in those[:limit]
-    ]
+    shown = [{"path": each.path, "detail": each.detail, "pictures": pictures.of(each)} for each in those[:limit]]
     return {
         "kind": kind,
         "title": KINDS[kind].title,
         "means": KINDS[kind].means,
-        "count": len(those),
+        "count": count,
         "paired": bool(pairs),
-        "pictured": any(picture["address"] for row in shown for picture in row["pictures"]),
+        "pictured": any(picture["address"] for each in those[:limit] for picture in pictures.of(each)),
         "rows": shown,
         "left_out": len(those) - len(shown),
     }
@@ -82,8 +73,8 @@ def _section(kind: str, those: Sequence[Problem], pictures: _Pictures) -> dict[s
 
 def _classes(found: Check) -> tuple[list[dict[str, Any]], int]:
     """Return the rows of the table of classes, the largest first, and how many of the middle are left out."""
-    totals = sum(found.counts.values()) if found.counts else []
-    order = sorted(range(len(found.class_names)), key=lambda i: -int(totals[i]))
+    totals = [sum(int(counts[i]) for counts in found.counts.values()) for i in range(len(found.class_names))]
+    order = sorted(range(len(totals)), key=lambda i: -totals[i])
     if len(order) > CLASSES:
         order = order[: CLASSES // 2] + order[-CLASSES // 2 :]
     rows = [
@@ -105,6 +96,14 @@ class _Pictures:
 
     def __contains__(self, name: object) -> bool:
         return name in self.index
+
+    def of(self, each: Problem) -> list[dict[str, str]]:
+        """Return the images that a finding is about, the kept one of a pair first."""
+        return [
+            {"address": self.address(name), "path": name, "place": self.place(name)}
+            for name in (each.other, each.path)
+            if name is not None and name in self
+        ]
 
     def address(self, name: str) -> str:
         """Return the image as a data address, "" where it cannot be read."""
