@@ -18,10 +18,11 @@ from lenext.checking.classes import class_counts, class_problems
 from lenext.checking.copies import Places, exact_copies, similar_copies
 from lenext.checking.findings import image_problems
 from lenext.checking.kinds import KINDS, PROBLEM, Problem
-from lenext.checking.listing import Listing, list_data
+from lenext.checking.listing import Listing
 from lenext.checking.looks import KNOWN, LOOK, VERSION, look_at_all
 from lenext.checking.remembering import Memory
 from lenext.checking.shapes import Shapes, shapes_of
+from lenext.checking.sources import list_data
 from lenext.data.exclusions import Exclusion
 from lenext.data.opening import open_source
 from lenext.data.source import Split
