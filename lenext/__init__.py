@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lenext.checking.check import Check, check
     from lenext.classifier import Classifier, load
     from lenext.conversion import Conversion, convert
     from lenext.cost.comparison import compare
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lenext.weights.catalog import list_weights
 
 _HOME = {
+    "Check": "lenext.checking.check",
     "Classifier": "lenext.classifier",
     "Compound": "lenext.models.scaling",
     "Conversion": "lenext.conversion",
@@ -44,6 +46,7 @@ _HOME = {
     "ProbeResult": "lenext.transfer.probing",
     "Scan": "lenext.scanning.scan",
     "UserError": "lenext.errors",
+    "check": "lenext.checking.check",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
     "convert": "lenext.conversion",
@@ -64,6 +67,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Check",
     "Classifier",
     "Compound",
     "Conversion",
@@ -75,6 +79,7 @@ __all__ = [
     "ProbeResult",
     "Scan",
     "UserError",
+    "check",
     "compare",
     "compound",
     "convert",

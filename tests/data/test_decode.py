@@ -376,7 +376,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "webp cut in its pixels": (encoded(PICTURE, "WEBP")[:-200], "cannot be decoded"),
     "postscript": (POSTSCRIPT, "not an image"),
     "bomb": (bomb(), "900000000 pixels"),
-    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC images cannot be read; save it as JPEG"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a damaged HEIC image"),
 }
 
 
