@@ -39,6 +39,10 @@ CheckpointOption = Annotated[
 SyncNormOption = Annotated[
     bool, typer.Option("--sync-norm", help="Batch norms over all processes of torchrun; CUDA alone.")
 ]
+ExcludeOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Leave out the images that it lists, as check --write-exclusions wrote it."),
+]
 OptionsOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +12,7 @@ from lenext.cli.arguments import (
     DATA,
     CheckpointOption,
     DeviceOption,
+    ExcludeOption,
     FitOption,
     JsonOption,
     LoadingOption,
@@ -35,6 +35,7 @@ from lenext.cli.output import (
     say,
 )
 from lenext.errors import UserError
+from lenext.launch import leads
 
 if TYPE_CHECKING:
     from lenext.training.run import TrainResult
@@ -47,6 +48,16 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    freeze: Annotated[
+        str | None, typer.Option(metavar="PARTS", help="What stays as it is: stem,stages.0-2 or all-but-head.")
+    ] = None,
+    unfreeze: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Free frozen parts one by one within this share of the steps.")
+    ] = None,
+    drop_stages: Annotated[int | None, typer.Option(help="How many of the last stages to cut off.")] = None,
+    layer_decay: Annotated[
+        float | None, typer.Option(help="Each part's rate, as a share of that of the part after it, such as 0.7.")
+    ] = None,
     size: SizeOption = None,
     fit: FitOption = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
@@ -68,6 +79,7 @@ def train(
     threads: ThreadsOption = None,
     checkpoint: CheckpointOption = 5.0,
     sync_norm: SyncNormOption = False,
+    exclude: ExcludeOption = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Let this run, which was interrupted, go on; everything is taken from it.")
@@ -92,10 +104,11 @@ def train(
 
     keep_memory()
     result = run(
-        data, model, epochs=epochs, batch_size=batch_size, lr=lr, size=parse_size(size), fit=fit, channels=channels,
+        data, model, epochs=epochs, batch_size=batch_size, lr=lr, freeze=freeze, unfreeze=unfreeze,
+        drop_stages=drop_stages, layer_decay=layer_decay, size=parse_size(size), fit=fit, channels=channels,
         seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),
         weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
-        checkpoint=checkpoint, sync_norm=sync_norm, out=out, progress=TerminalProgress(),
+        checkpoint=checkpoint, sync_norm=sync_norm, exclude=exclude, out=out, progress=TerminalProgress(),
     )  # fmt: skip
     _tell(result, json)
 
@@ -121,7 +134,7 @@ def _resumed(context: typer.Context, run: Path) -> TrainResult:
 
 def _tell(result: TrainResult, json: bool) -> None:
     result = replace(result, seconds=elapsed())
-    if os.environ.get("RANK", "0") != "0":  # of several processes the first one tells
+    if not leads():  # of several processes the first one tells
         return
     if json:
         print_json(asdict(result))

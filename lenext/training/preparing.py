@@ -27,6 +27,7 @@ from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
+from lenext.training.freezing import freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
@@ -94,14 +95,16 @@ def prepare(
     )
     trained_on = np.unique(data.train.digests)  # those set aside count too, for they choose the weights
     data, watched = _set_aside(data, recipe, settings)
-    model = _model(settings, source, data, start, options)
+    model = _model(settings, source, data, start, recipe, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = min(recipe.batch_size, len(data.train.images))
     memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
+    if recipe.freeze and not start:
+        notes.append(f"note: {recipe.freeze} stays as it was drawn, at random; --weights says what to start from")
     if start and has_folded_norms(model):
-        notes.append(_unfold(model, data, recipe, device, settings))
+        notes += _unfold(model, data, recipe, device, settings)
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -167,12 +170,19 @@ def _situation(settings: Settings, source: Source) -> Situation:
 
 
 def _model(
-    settings: Settings, source: Source, data: TrainingData, start: Pretrained | None, options: Mapping[str, Any]
+    settings: Settings,
+    source: Source,
+    data: TrainingData,
+    start: Pretrained | None,
+    recipe: Recipe,
+    options: Mapping[str, Any],
 ) -> ImageClassifier:
-    if start is not None:
-        return start.model
     form = data.preprocessing.form
-    return create(settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size, **options)
+    model = start.model if start else create(
+        settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size, **options
+    )  # fmt: skip
+    freeze_at_start(model, recipe)
+    return model
 
 
 def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[TrainingData, Reading | None]:
@@ -190,12 +200,16 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
 
 def _unfold(
     model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
-) -> str:
-    """Give the norms of weights that were made for shipping the statistics of some of the images."""
+) -> list[str]:
+    """Give the norms of weights made for shipping statistics of some images, where they are trained, now or later."""
+    frozen = model.frozen
+    if recipe.unfreeze:
+        model.freeze_exactly(())
     count = min(STATISTICS, len(data.train.images))
     chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
     form = data.preprocessing.form
     some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
     loader = Loader(some, data.preprocessing, batch_size=32, device=device)
-    unfold_norms(model, (batch.images for batch in loader.in_order()))
-    return f"note: the weights came with folded norms, which got the statistics of {count} images"
+    unfolded = unfold_norms(model, (batch.images for batch in loader.in_order()))
+    model.freeze_exactly(frozen)
+    return [f"note: the weights came with folded norms, which got the statistics of {count} images"] if unfolded else []

@@ -123,6 +123,8 @@ def settings_of(record: Mapping[str, Any], run: Path) -> Settings:
             said |= {"weights": str(run / START), "grow": None}
         elif said["weights"] is not None and exists(folder / said["weights"]):
             said["weights"] = str(folder / said["weights"])
+        if said.get("exclude") is not None and exists(folder / said["exclude"]):
+            said["exclude"] = str(folder / said["exclude"])
         if "recipe" in record:
             chosen = Arithmetic(**record["arithmetic"]).overrides()
             said["overrides"] = {**said["overrides"], **chosen}

@@ -213,7 +213,7 @@ def _as_kind(key: str, value: Any, kind: Any) -> Any:
         if not isinstance(parts, list | tuple):
             raise UserError(f"{key} {value!r} is not numbers with commas between them")
         return tuple(_as_kind(key, part, float) for part in parts if part != "")
-    wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+    wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "words"}[kind]
     try:
         return _CONVERSIONS[kind](value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -241,4 +241,10 @@ def _truth(value: Any) -> bool:
     return words[value.lower()]
 
 
-_CONVERSIONS: dict[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth}
+def _words(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_CONVERSIONS: dict[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth, str: _words}
