@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
     from lenext.scanning.scan import Scan, scan
+    from lenext.suspects.search import Suspects, find_suspects
     from lenext.training.run import resume, train
     from lenext.weights.catalog import list_weights
 
@@ -39,6 +40,7 @@ _HOME = {
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "Scan": "lenext.scanning.scan",
+    "Suspects": "lenext.suspects.search",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
@@ -47,6 +49,7 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
@@ -66,6 +69,7 @@ __all__ = [
     "ImageClassifier",
     "LenextError",
     "Scan",
+    "Suspects",
     "UserError",
     "compare",
     "compound",
@@ -74,6 +78,7 @@ __all__ = [
     "densify",
     "ensemble",
     "evaluate",
+    "find_suspects",
     "grow",
     "list_models",
     "list_weights",

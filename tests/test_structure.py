@@ -26,7 +26,7 @@ LAYERS = [
     {"explanation"},
     {"evaluation", "scanning", "checking"},
     {"training"},
-    {"transfer", "runs"},
+    {"transfer", "runs", "suspects"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

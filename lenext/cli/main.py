@@ -26,6 +26,7 @@ from lenext.cli.predict import predict
 from lenext.cli.recipes import recipes
 from lenext.cli.runs import runs
 from lenext.cli.scan import scan
+from lenext.cli.suspects import suspects
 from lenext.cli.train import train
 from lenext.cli.weights import weights
 from lenext.errors import LenextError, Terminated, one_line
@@ -33,7 +34,9 @@ from lenext.errors import LenextError, Terminated, one_line
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, convert, doctor):
+for command in (
+    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, suspects, convert, doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(runs, name="runs")
 

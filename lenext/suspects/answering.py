@@ -48,8 +48,8 @@ def settings_again(
 ) -> tuple[Settings, tuple[str, ...]]:
     """Return the settings of a run, to train with them on other parts of `data`, and the classes that it has.
 
-    Decoded images are not put into the cache, where each fold would leave its own. Classes are none where the run never
-    came to read any.
+    Decoded images are not put into the cache, where each fold would leave its own. The list of what the run left out
+    is of its own data. Classes are none where the run never came to read any.
 
     Raises:
         UserError: no run folder, or a record that lacks something.
@@ -64,6 +64,7 @@ def settings_again(
         overrides = dict(record["settings"]["overrides"])  # the arithmetic was chosen for another machine
     if epochs is not None:
         overrides["epochs"] = epochs
+    same = Path(settings.data).resolve() == Path(data).resolve()
     again = replace(
         settings,
         data=data,
@@ -74,6 +75,7 @@ def settings_again(
         threads=settings.threads if threads is None else threads,
         device=str(device),
         sync_norm=False,
+        exclude=settings.exclude if same else None,
     )
     return again, tuple(began.get("class_names", ()))
 
@@ -146,8 +148,8 @@ def _require_unseen(ready: Prepared, settings: Settings) -> None:
     seen = int(np.isin(digests, ready.trained_on).sum())
     if seen:
         raise UserError(
-            f"the weights that the run began from ({settings.weights}) were trained on {seen:,} of the {len(digests):,} "
-            "images of a fold, whose labels they know; give a run that began from other weights, or from none"
+            f"the weights that the run began from ({settings.weights}) were trained on {seen:,} of the "
+            f"{len(digests):,} images of a fold, whose labels they know; give a run that began from other weights, or from none"
         )
 
 
@@ -156,4 +158,5 @@ def _readable(split: Split, own: NDArray[np.int64], ready: Prepared) -> NDArray[
     gone = {name for name, _ in ready.data.skipped}
     if not gone:
         return own
-    return own[np.array([name not in gone for name in split.names], bool)]
+    rows: NDArray[np.int64] = own[np.array([name not in gone for name in split.names], bool)]
+    return rows

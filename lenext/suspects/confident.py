@@ -1,4 +1,11 @@
-"""Confident learning: Northcutt, Jiang and Chuang 2021, https://arxiv.org/abs/1911.00068, by the library cleanlab."""
+"""Confident learning: Northcutt, Jiang and Chuang 2021, https://arxiv.org/abs/1911.00068, by the library cleanlab.
+
+A class's threshold is the mean probability that images of that label were given for it. An image above the threshold
+of another class counts as one of that class; how many of each label do, brought to the number of images, estimates the
+joint distribution of labels and true classes. The paper's two prunings take as many images as that counts as wrong: of
+each class those whose label has the least probability, or of each pair of classes those with the largest margin.
+Suspects are those that either takes; docs/suspects.md says what each finds alone.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +16,16 @@ from numpy.typing import NDArray
 
 from lenext.errors import UserError
 
-FILTER = "prune_by_noise_rate"
+PRUNINGS = ("prune_by_class", "prune_by_noise_rate")
 SCORE = "normalized_margin"
 
 
 @dataclass(frozen=True)
 class Doubts:
-    """Images whose label is in doubt: `rows` from the worst on, and the score of each, 0 to 1, small where bad.
+    """Images whose label is in doubt: `rows`, the worst first, with the score of each, 0 to 1, low where in doubt.
 
-    `noise` is the percentage of all labels that are estimated to be wrong.
+    The score is the probability of the label less that of the most probable other class, brought to 0 to 1. `noise` is
+    the estimated percentage of wrong labels among all.
     """
 
     rows: NDArray[np.int64]
@@ -26,7 +34,7 @@ class Doubts:
 
 
 def require_cleanlab() -> None:
-    """Raise UserError where the library is missing; asked before folds are trained."""
+    """Raise UserError where the library is missing, before hours are spent on folds."""
     try:
         import cleanlab.filter  # noqa: F401
     except ImportError as error:
@@ -34,15 +42,20 @@ def require_cleanlab() -> None:
 
 
 def doubts(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Doubts:
-    """Return which of the labels (N,) are probably wrong, by probabilities (N, classes) that were answered out of fold."""
+    """Return which labels (N,) are probably wrong, by probabilities (N, classes) that were answered out of fold.
+
+    None of them is the most probable class of its image.
+    """
     from cleanlab.count import compute_confident_joint, estimate_joint
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
     joint = compute_confident_joint(labels, probabilities)
-    rows = find_label_issues(
-        labels, probabilities, filter_by=FILTER, return_indices_ranked_by=SCORE, confident_joint=joint, n_jobs=1
-    )
-    scores = get_label_quality_scores(labels, probabilities, method=SCORE)
-    share = 1 - float(np.trace(estimate_joint(labels, probabilities, confident_joint=joint)))
-    return Doubts(np.asarray(rows, np.int64), scores[rows].astype(np.float64), 100 * share)
+    either = np.zeros(len(labels), bool)
+    for pruning in PRUNINGS:
+        either |= find_label_issues(labels, probabilities, filter_by=pruning, confident_joint=joint, n_jobs=1)
+    scores = get_label_quality_scores(labels, probabilities, method=SCORE).astype(np.float64)
+    rows = np.flatnonzero(either)
+    rows = rows[np.argsort(scores[rows], kind="stable")]
+    right = float(np.trace(estimate_joint(labels, probabilities, confident_joint=joint)))
+    return Doubts(rows, scores[rows], 100 * max(0.0, 1 - right))

@@ -38,5 +38,6 @@ def require_enough(source: Source, digests: NDArray[np.uint64], labels: NDArray[
     found = f"{there} different image{'' if there == 1 else 's'}" if there else "no image that can be read"
     way_out = f"give --folds {there}, or add images" if there > 1 else "add images, or take the class away"
     raise UserError(
-        f"the class {source.class_names[rarest]!r} of {source.location} has {found}, too few for {count} folds; {way_out}"
+        f"the class {source.class_names[rarest]!r} of {source.location} has {found}, too few for {count} "
+        f"folds; {way_out}"
     )
