@@ -73,7 +73,8 @@ def suspects(
         say(f"written: {out}")
     if written is not None:
         found.write_exclusions(written)
-        say(f"written: {written}; look through it, and take out the lines of images that are labelled rightly")
+        say(f"written: {written}" + "; look through it, and take out what is labelled rightly" * bool(found.suspects))
+    if written is not None and found.suspects:
         again = ["lenext", "train", data, "--model", found.model, "--exclude", str(written)]
         say(f"next: {shlex.join(again)}")
 

@@ -149,7 +149,7 @@ def _require_unseen(ready: Prepared, settings: Settings) -> None:
     if seen:
         raise UserError(
             f"the weights that the run began from ({settings.weights}) were trained on {seen:,} of the "
-            f"{len(digests):,} images of a fold, whose labels they know; give a run that began from other weights, or from none"
+            f"{len(digests):,} images of a fold, whose labels they know; give a run that began from others, or none"
         )
 
 
