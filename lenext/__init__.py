@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
     from lenext.scanning.scan import Scan, scan
-    from lenext.suspects.search import Suspects, find_suspects
+    from lenext.suspects.result import Suspects
+    from lenext.suspects.search import find_suspects
     from lenext.training.run import resume, train
     from lenext.weights.catalog import list_weights
 
@@ -40,7 +41,7 @@ _HOME = {
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "Scan": "lenext.scanning.scan",
-    "Suspects": "lenext.suspects.search",
+    "Suspects": "lenext.suspects.result",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",

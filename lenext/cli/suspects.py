@@ -23,7 +23,7 @@ from lenext.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from lenext.suspects.search import Suspects
+    from lenext.suspects.result import Suspects
 
 SHOWN = 20  # suspects in the table; --json has all
 
@@ -55,6 +55,7 @@ def suspects(
     out, written = new_file(out), new_file(written)
     with interrupts_held():
         from lenext.device import keep_memory
+        from lenext.suspects.page import write_page
         from lenext.suspects.search import find_suspects
 
     keep_memory()
@@ -69,7 +70,7 @@ def suspects(
         _print(found)
     # After the list, which a full disk then cannot take away.
     if out is not None:
-        found.write_page(out, command=shlex.join(["lenext", *sys.argv[1:]]))
+        write_page(out, found, command=shlex.join(["lenext", *sys.argv[1:]]))
         say(f"written: {out}")
     if written is not None:
         found.write_exclusions(written)

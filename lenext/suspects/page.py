@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lenext.evaluation.pages.pieces import LISTED, thumbnail
 from lenext.files import write_text
 from lenext.pages.templates import template
-
-if TYPE_CHECKING:
-    from lenext.suspects.search import Suspects
+from lenext.suspects.result import Suspects
 
 SHOWN = 300  # pictures; the list has all suspects
 
 
-def write_page(path: Path, found: Suspects, command: str) -> None:
-    """Write the page, beside and renamed.
+def write_page(path: Path, found: Suspects, command: str = "") -> None:
+    """Write the page, beside and renamed; `command` is how to run it again.
 
     Raises:
         LenextError: the write failed.

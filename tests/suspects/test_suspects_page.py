@@ -15,8 +15,8 @@ from lenext.data.decode import ImageForm
 from lenext.data.reading import read_split
 from lenext.data.source import Split
 from lenext.errors import LenextError
-from lenext.suspects.page import SHOWN
-from lenext.suspects.search import Suspect, Suspects
+from lenext.suspects.page import SHOWN, write_page
+from lenext.suspects.result import Suspect, Suspects
 
 NAMES = ("cat", "dog", "eel")
 
@@ -55,7 +55,7 @@ def found(pairs: list[tuple[str, str]], **fields: Any) -> Suspects:
 
 def written(path: Path, suspects: Suspects) -> tuple[str, list[str], str]:
     """Return what was written as it stands, the addresses of its pictures, and its text."""
-    suspects.write_page(path, command="lenext suspects runs/pets photos")
+    write_page(path, suspects, command="lenext suspects runs/pets photos")
     html = path.read_text(encoding="utf-8")
     addresses = re.findall(r'(?:src|href)="([^"]*)"', html)
     return html, addresses, " ".join(unescape(re.sub("<style>.*</style>|<[^>]*>", " ", html, flags=re.DOTALL)).split())
@@ -107,4 +107,4 @@ def test_names_are_text_not_markup(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(LenextError, match="cannot write"):
-        found([]).write_page(tmp_path / "missing" / "page.html")
+        write_page(tmp_path / "missing" / "page.html", found([]))
