@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lenext.suspects.result import Suspects
     from lenext.suspects.search import find_suspects
     from lenext.training.run import resume, train
+    from lenext.transfer.features import Features, features
+    from lenext.transfer.probing import ProbeResult, probe
     from lenext.weights.catalog import list_weights
 
 _HOME = {
@@ -38,8 +40,10 @@ _HOME = {
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "EvaluationResult": "lenext.evaluation.result",
+    "Features": "lenext.transfer.features",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
+    "ProbeResult": "lenext.transfer.probing",
     "Scan": "lenext.scanning.scan",
     "Suspects": "lenext.suspects.result",
     "UserError": "lenext.errors",
@@ -50,11 +54,13 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "features": "lenext.transfer.features",
     "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
     "load": "lenext.classifier",
+    "probe": "lenext.transfer.probing",
     "profile": "lenext.cost.profile",
     "resume": "lenext.training.run",
     "scan": "lenext.scanning.scan",
@@ -67,8 +73,10 @@ __all__ = [
     "Conversion",
     "Cost",
     "EvaluationResult",
+    "Features",
     "ImageClassifier",
     "LenextError",
+    "ProbeResult",
     "Scan",
     "Suspects",
     "UserError",
@@ -79,11 +87,13 @@ __all__ = [
     "densify",
     "ensemble",
     "evaluate",
+    "features",
     "find_suspects",
     "grow",
     "list_models",
     "list_weights",
     "load",
+    "probe",
     "profile",
     "resume",
     "scan",

@@ -19,10 +19,12 @@ from lenext.cli.convert import convert
 from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
+from lenext.cli.features import features
 from lenext.cli.help import load_renderer
 from lenext.cli.models import models
 from lenext.cli.output import say
 from lenext.cli.predict import predict
+from lenext.cli.probe import probe
 from lenext.cli.recipes import recipes
 from lenext.cli.runs import runs
 from lenext.cli.scan import scan
@@ -34,9 +36,11 @@ from lenext.errors import LenextError, Terminated, one_line
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (
-    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, suspects, convert, doctor,
-):  # fmt: skip
+COMMANDS = (
+    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, suspects, probe, features,
+    convert, doctor,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(runs, name="runs")
 

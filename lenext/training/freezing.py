@@ -35,6 +35,12 @@ def parts_free_again(frozen: Sequence[str], recipe: Recipe, done: float) -> int:
     return min(len(frozen), int(len(frozen) * done / recipe.unfreeze + ROUNDING))
 
 
+def is_head_alone(model: ImageClassifier) -> bool:
+    """Say whether nothing but the head is trained."""
+    heads = {id(weight) for weight in model.head.parameters()}
+    return all(id(weight) in heads for weight in model.parameters() if weight.requires_grad)
+
+
 def never_trained(model: ImageClassifier) -> list[str]:
     """Return the paths of the modules before the first weight that is trained, which no gradient reaches."""
     paths: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,11 @@ from lenext.training.freezing import freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
-from lenext.training.recipes import Recipe, Situation, make_recipe, remarks
+from lenext.training.recipes import Recipe, Situation, about, make_recipe, remarks
 from lenext.training.recipes.situation import all_grey, training_split
 from lenext.training.settings import Settings, network_rates
+from lenext.training.similarity import measured_separation
+from lenext.transfer.separation import Separation
 from lenext.weights.classes import ClassList
 
 JUDGING_BATCH = 256
@@ -47,7 +50,7 @@ class Prepared:
 
     `data` and `watched`, the images that early stopping goes by, are whole; the loaders have this process's part.
     `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
-    `trained_on` the digests of the images behind the weights.
+    `trained_on` the digests of the images behind the weights. `separation` is what was measured of the first weights.
     """
 
     model: ImageClassifier
@@ -65,6 +68,7 @@ class Prepared:
     origin: Mapping[str, Any]
     trained_on: NDArray[np.uint64]
     notes: list[str] = field(default_factory=list)
+    separation: Separation | None = None
 
 
 def prepare(
@@ -75,21 +79,18 @@ def prepare(
     *,
     started: float,
     group: Group = ALONE,
+    record: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Read the images and build the model; weights that do not fit are refused before any image is read.
 
-    `started` is the instant, on the performance counter, that the time which the settings allow counts from.
+    `started` is the instant, on the performance counter, that the time which the settings allow counts from. `record`
+    is that of a run that goes on: what it measured of its images is not measured again.
 
     Raises:
         UserError: a mistake in the settings or in the data.
     """
-    situation = _situation(settings, source)
-    recipe = make_recipe(settings.recipe, situation, settings.overrides)
-    options = {**network_rates(recipe), **settings.options}
-    start = settings.start(source.class_names, options)
-    stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
-    if stored is not None:  # whose size is that of the images
-        recipe = make_recipe(settings.recipe, replace(situation, size=stored.form.size), settings.overrides)
+    began = _begin(settings, source, device, progress, group, record)
+    start, stored, recipe, options = began.start, began.stored, began.recipe, began.options
     data = read_training_data(
         source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
     )
@@ -127,8 +128,52 @@ def prepare(
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
         np.union1d(trained_on, start.trained_on) if start else trained_on,
-        notes,
+        notes, began.separation,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """The recipe, the options of the architecture, and the weights to start from with their preprocessing."""
+
+    recipe: Recipe
+    options: Mapping[str, Any]
+    start: Pretrained | None = None
+    stored: Preprocessing | None = None
+    separation: Separation | None = None
+
+
+def _begin(
+    settings: Settings,
+    source: Source,
+    device: torch.device,
+    progress: Progress,
+    group: Group,
+    record: Mapping[str, Any] | None,
+) -> _Beginning:
+    situation = _situation(settings, source)
+    recipe = make_recipe(settings.recipe, situation, settings.overrides)
+    options = {**network_rates(recipe), **settings.options}
+    start = settings.start(source.class_names, options)
+    if start is None:
+        return _Beginning(recipe, options)
+    stored = Preprocessing.from_json(start.preprocessing, str(settings.weights))
+    said = None
+    if about(recipe.name).compares:
+        measured = partial(_measured, start, stored, source, device, settings.seed, progress)
+        said = record["separation"] if record and "recipe" in record else group.agreed(measured)
+    separation = Separation(tuple(said["top1"]), said["drop"]) if said else None
+    situation = replace(situation, size=stored.form.size, separation=separation)  # the size is that of the images
+    recipe = make_recipe(settings.recipe, situation, settings.overrides)
+    if recipe.drop_stages and "drop_stages" not in options:
+        options = {**network_rates(recipe), **settings.options}
+        start = settings.start(source.class_names, options)
+    return _Beginning(recipe, options, start, stored, separation)
+
+
+def _measured(*arguments: Any) -> dict[str, Any] | None:
+    found = measured_separation(*arguments)
+    return asdict(found) if found else None
 
 
 def _arithmetic(

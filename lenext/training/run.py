@@ -254,7 +254,10 @@ def _execute(plan: _Plan, group: Group, folder: RunFolder | None, progress: Prog
         set_threads(settings.threads)
         torch.manual_seed(settings.seed)
         device = group.device(choose_device(settings.device))
-        ready = prepare(settings, plan.source, device, progress, started=started - plan.spent, group=group)
+        ready = prepare(
+            settings, plan.source, device, progress, started=started - plan.spent, group=group,
+            record=plan.record,
+        )  # fmt: skip
         record = full_record(plan.record, settings, ready, plan.source, group)
         if group.agreed(lambda: record["data"]["digest"]) != record["data"]["digest"]:
             raise UserError(f"the images of {settings.data} are others here than on the machine of the first process")

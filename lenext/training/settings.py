@@ -17,7 +17,7 @@ from lenext.growing import How, grow, require_how
 from lenext.models import lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
-from lenext.training.freezing import freeze_at_start
+from lenext.training.freezing import freeze_at_start, is_head_alone
 from lenext.training.recipes import Recipe, Situation, make_recipe
 
 MANY = 1_000_000  # images, for a recipe that is made to be checked before any is counted
@@ -122,7 +122,17 @@ class Settings:
             grey=self.channels == 1,
             pretrained=self.weights is not None,
             lr_scale=facts.lr_scale,
+            head_alone=self._head_alone(),
         )
+
+    def _head_alone(self) -> bool:
+        parts = self.overrides.get("freeze")
+        if not isinstance(parts, str) or not parts:
+            return False
+        with Skeleton():
+            model = create(self.model, size=self.size, **self.options)
+        model.freeze(parts)
+        return is_head_alone(model)
 
     def start(self, class_names: Sequence[str], options: Mapping[str, Any]) -> Pretrained | None:
         """Return the model to start from, its head for the classes of the data, or None where nothing is said.

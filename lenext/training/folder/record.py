@@ -81,6 +81,7 @@ def full_record(
         "recipe": asdict(ready.recipe),
         "arithmetic": asdict(ready.arithmetic),
         "preprocessing": data.preprocessing.to_json(),
+        "separation": asdict(ready.separation) if ready.separation else None,
         "steps": None if settings.minutes else ready.pace.steps,
         "data": {
             "location": source.location,

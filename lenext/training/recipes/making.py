@@ -38,7 +38,7 @@ class About:
 
     `models` are those that the paper trained by it. `tiny` are the values of the small form, which `tiny_command`
     trains on two cores in a minute. A `general` recipe is for any network, and takes the share of its rate that each
-    one bears.
+    one bears. One that `compares` depends on how much the task is like that of the weights to start from.
     """
 
     title: str
@@ -49,6 +49,7 @@ class About:
     tiny: Mapping[str, Any]
     tiny_command: str
     general: bool = False
+    compares: bool = False
 
     @property
     def paper_url(self) -> str:
