@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,18 @@ from lenext.training.settings import Settings
 
 
 @dataclass(frozen=True)
+class Again:
+    """What is trained again: the settings of a run, the classes it has, and its record, which says what it measured.
+
+    There are no classes where the run never came to read any.
+    """
+
+    settings: Settings
+    class_names: tuple[str, ...]
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Answered:
     """What a fold was answered: `rows` are where its images stand among all, in the order of the judgement.
 
@@ -37,7 +50,7 @@ class Answered:
     skipped: list[tuple[str, str]]
 
 
-def settings_again(
+def again(
     run: Path,
     data: str,
     device: torch.device,
@@ -45,11 +58,11 @@ def settings_again(
     epochs: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
-) -> tuple[Settings, tuple[str, ...]]:
-    """Return the settings of a run, to train with them on other parts of `data`, and the classes that it has.
+) -> Again:
+    """Return what a run was, to be trained on other parts of `data`.
 
     Decoded images are not put into the cache, where each fold would leave its own. The list of what the run left out
-    is of its own data. Classes are none where the run never came to read any.
+    is of its own data.
 
     Raises:
         UserError: no run folder, or a record that lacks something.
@@ -65,7 +78,7 @@ def settings_again(
     if epochs is not None:
         overrides["epochs"] = epochs
     same = Path(settings.data).resolve() == Path(data).resolve()
-    again = replace(
+    changed = replace(
         settings,
         data=data,
         overrides=overrides,
@@ -77,18 +90,18 @@ def settings_again(
         sync_norm=False,
         exclude=settings.exclude if same else None,
     )
-    return again, tuple(began.get("class_names", ()))
+    return Again(changed, tuple(began.get("class_names", ())), record)
 
 
 def answers_out_of_fold(
-    settings: Settings,
+    run: Again,
     source: Source,
     split: Split,
     folds: NDArray[np.int64],
     device: torch.device,
     progress: Progress,
 ) -> Iterator[Answered]:
-    """Train the settings on all folds but one, and yield what that one is answered, for each in turn.
+    """Train a run again on all folds but one, and yield what that one is answered, for each in turn.
 
     No network ever saw an image that it answers: `folds` keeps equal images together, and weights to start from that
     saw one are refused.
@@ -101,7 +114,7 @@ def answers_out_of_fold(
     for number in range(count):
         rest, own = (np.flatnonzero(each) for each in (folds != number, folds == number))
         parts = {"train": split.take(rest), "val": split.take(own)}
-        answered = _answered(settings, replace(source, splits=parts), own, device, progress, first=not number)
+        answered = _answered(run, replace(source, splits=parts), own, device, progress, first=not number)
         left = (time.perf_counter() - began) / (number + 1) * (count - number - 1)
         progress.note(
             f"fold {number + 1} of {count}: top-1 {answered.judgement.top1:.2f} % on {len(answered.rows):,} images"
@@ -111,12 +124,14 @@ def answers_out_of_fold(
 
 
 def _answered(
-    settings: Settings, source: Source, own: NDArray[np.int64], device: torch.device, progress: Progress, *, first: bool
+    run: Again, source: Source, own: NDArray[np.int64], device: torch.device, progress: Progress, *, first: bool
 ) -> Answered:
+    settings = run.settings
+    measured = run.record if "separation" in run.record else None  # how like the old task is, once for all folds
     with torch.random.fork_rng():
         set_threads(settings.threads)
         torch.manual_seed(settings.seed)
-        ready = prepare(settings, source, device, progress, started=time.perf_counter())
+        ready = prepare(settings, source, device, progress, started=time.perf_counter(), record=measured)
         _require_unseen(ready, settings)
         if first:
             _announce(ready, progress)

@@ -13,7 +13,7 @@ from lenext.data.source import ALL, Source
 from lenext.device import choose_device
 from lenext.errors import UserError
 from lenext.progress import SILENT, Progress
-from lenext.suspects.answering import Answered, answers_out_of_fold, settings_again
+from lenext.suspects.answering import Answered, again, answers_out_of_fold
 from lenext.suspects.confident import doubts, require_cleanlab
 from lenext.suspects.folds import folds_of, require_enough
 from lenext.suspects.result import Suspect, Suspects
@@ -51,14 +51,15 @@ def find_suspects(
     if not 2 <= folds <= MOST_FOLDS:
         raise UserError(f"folds {folds} cannot be; give 2 to {MOST_FOLDS}")
     chosen = choose_device(device)
-    settings, known = settings_again(Path(run), str(data), chosen, epochs=epochs, seed=seed, threads=threads)
+    trained = again(Path(run), str(data), chosen, epochs=epochs, seed=seed, threads=threads)
+    settings = trained.settings
     listed = exclude if exclude is not None else settings.exclude
     source = open_source(data, exclude=listed, progress=progress)
-    _require_classes(source, known, str(run), progress)
+    _require_classes(source, trained.class_names, str(run), progress)
     reading = _read(source, settings, progress)
     require_enough(source, reading.digests, reading.labels, folds)
     placed = folds_of(reading.digests, reading.labels, folds, settings.seed)
-    answered = list(answers_out_of_fold(settings, source, reading.split, placed, chosen, progress))
+    answered = list(answers_out_of_fold(trained, source, reading.split, placed, chosen, progress))
     return _found(str(run), settings, source, reading, answered, began)
 
 

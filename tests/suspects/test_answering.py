@@ -18,7 +18,7 @@ from lenext.data.source import Source, Split
 from lenext.errors import UserError
 from lenext.progress import SILENT
 from lenext.suspects import answering
-from lenext.suspects.answering import answers_out_of_fold, settings_again
+from lenext.suspects.answering import Again, again, answers_out_of_fold
 from lenext.suspects.folds import folds_of
 from lenext.training.preparing import Prepared
 from lenext.training.settings import Settings
@@ -52,6 +52,10 @@ def doubled(split: Split) -> Split:
     )
 
 
+def again_of(settings: Settings) -> Again:
+    return Again(settings, (), {})
+
+
 def opened(folder: Path) -> tuple[Source, Split]:
     source = open_source(class_folder(folder, images=9))
     return source, doubled(source.splits["all"])
@@ -61,7 +65,7 @@ def test_no_image_is_answered_by_what_saw_it(tmp_path: Path, prepared: list[Prep
     source, split = opened(tmp_path / "photos")
     reading = read_split(split, QUICK.form(), what="reading")
     folds = folds_of(reading.digests, reading.labels, 3, seed=0)
-    answered = list(answers_out_of_fold(QUICK, source, split, folds, CPU, SILENT))
+    answered = list(answers_out_of_fold(again_of(QUICK), source, split, folds, CPU, SILENT))
     assert len(prepared) == 3
     for ready, each in zip(prepared, answered, strict=True):
         assert not np.intersect1d(ready.trained_on, ready.data.held_out.digests).size
@@ -79,7 +83,7 @@ def test_an_image_that_went_missing_takes_no_other_ones_place(tmp_path: Path) ->
     item = split.items[gone]
     assert isinstance(item, Path)
     item.unlink()
-    answered = list(answers_out_of_fold(QUICK, source, split, folds, CPU, SILENT))
+    answered = list(answers_out_of_fold(again_of(QUICK), source, split, folds, CPU, SILENT))
     copies = [row for row in range(len(split)) if split.items[row] == item]
     assert set(np.concatenate([each.rows for each in answered])) == set(range(len(split))) - set(copies)
     for each in answered:
@@ -99,7 +103,7 @@ def test_with_early_stopping_the_best_epoch_answers(tmp_path: Path, monkeypatch:
     real = answering.fit
     monkeypatch.setattr(answering, "fit", fit)
     settings = dataclasses.replace(QUICK, overrides={"epochs": 3})
-    first = next(answers_out_of_fold(settings, source, split, np.arange(len(split)) % 2, CPU, SILENT))
+    first = next(answers_out_of_fold(again_of(settings), source, split, np.arange(len(split)) % 2, CPU, SILENT))
     assert first.epochs == 3
     assert first.judgement is epochs[1].held_out
 
@@ -109,15 +113,16 @@ def test_weights_that_were_trained_on_the_images_are_refused(digits_run: Path) -
     source = open_source("digits")
     split = source.splits["all"].take(np.arange(100))
     with pytest.raises(UserError, match=r"were trained on \d+ of the 50 images of a fold, whose labels they know"):
-        next(answers_out_of_fold(settings, source, split, np.arange(100) % 2, CPU, SILENT))
+        next(answers_out_of_fold(again_of(settings), source, split, np.arange(100) % 2, CPU, SILENT))
 
 
 def test_the_settings_are_those_of_the_run(digits_run: Path, copied_run: Callable[..., Path], tmp_path: Path) -> None:
-    settings, names = settings_again(digits_run, "digits", CPU)
+    found = again(digits_run, "digits", CPU)
+    settings, names = found.settings, found.class_names
     assert (settings.model, settings.seed, settings.data, names) == ("lenet5", 1, "digits", tuple("0123456789"))
     assert settings.overrides["epochs"] == 2
     assert settings.overrides["precision"] == "float32"
-    settings, _ = settings_again(digits_run, "photos/", CPU, epochs=7, seed=5, threads=1)
+    settings = again(digits_run, "photos/", CPU, epochs=7, seed=5, threads=1).settings
     assert (settings.overrides["epochs"], settings.seed, settings.threads) == (7, 5, 1)
     assert settings.data == "photos/"
 
@@ -126,18 +131,18 @@ def test_what_the_run_decided_for_itself_is_not_taken_over(digits_run: Path, cop
     record = answering.read_record(digits_run)
     said, asked = record["settings"], record["settings"]["overrides"]
     run = copied_run("timed", settings={**said, "minutes": 3.0, "overrides": {}, "exclude": "list.csv"})
-    assert settings_again(run, "digits", CPU)[0].minutes == 3.0
-    assert settings_again(run, "digits", CPU, epochs=2)[0].minutes is None
-    assert settings_again(run, "digits", CPU)[0].exclude == "list.csv"
-    assert settings_again(run, "photos/", CPU)[0].exclude is None, "the list is of other images"
+    assert again(run, "digits", CPU).settings.minutes == 3.0
+    assert again(run, "digits", CPU, epochs=2).settings.minutes is None
+    assert again(run, "digits", CPU).settings.exclude == "list.csv"
+    assert again(run, "photos/", CPU).settings.exclude is None, "the list is of other images"
     run = copied_run(
         "elsewhere", hardware={**record["hardware"], "device": "cuda"}, data={**record["data"], "loading": "cache"}
     )
-    settings, _ = settings_again(run, "digits", CPU)
+    settings = again(run, "digits", CPU).settings
     assert dict(settings.overrides) == asked, "the arithmetic was that of another device"
     assert settings.loading == "workers", "nothing is left in the cache"
     run = copied_run("unbegun", state="failed")
-    assert settings_again(run, "digits", CPU)[0].model == "lenet5"
+    assert again(run, "digits", CPU).settings.model == "lenet5"
 
 
 def test_without_a_run_there_is_nothing_to_train_again(tmp_path: Path, digits_run: Path) -> None:
@@ -147,4 +152,4 @@ def test_without_a_run_there_is_nothing_to_train_again(tmp_path: Path, digits_ru
         (tmp_path, "it has no run.json"),
     ):
         with pytest.raises(UserError, match=message):
-            settings_again(path, "digits", CPU)
+            again(path, "digits", CPU)
