@@ -19,8 +19,9 @@ KIND = "mislabelled"  # of an exclusion
 class Suspect:
     """An image whose label is probably wrong: what its split calls it, its label, and what it probably is.
 
-    `probability` is that of its label, `suggested_probability` that of the class suggested, the most probable one;
-    `score` is their difference brought to 0 to 1, low where the label is in doubt.
+    `probability` is that of its label, `suggested_probability` that of the class suggested, the most probable one.
+    `score`, 0 to 1, is low where the label is in doubt: 0.5 where it is as improbable as it usually is for images that
+    are answered so.
     """
 
     path: str

@@ -100,7 +100,7 @@ def test_nothing_is_written_over(command: Command, digits_run: Path, noisy: Path
 def test_without_the_library_nothing_is_trained(
     command: Command, digits_run: Path, noisy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    monkeypatch.setitem(sys.modules, "cleanlab.count", None)
     answer = command("suspects", digits_run, noisy)
     assert answer.code == 2
     assert answer.err.strip() == "lenext: suspects needs the cleanlab library: pip install 'lenext[suspects]'"

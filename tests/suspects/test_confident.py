@@ -22,18 +22,13 @@ def two_classes(first: list[float], second: list[float]) -> tuple[np.ndarray, np
 
 
 def test_the_count_by_hand() -> None:
-    # The thresholds are 0.9 and 0.8. The last image of class 0 has 0.9 for class 1, above it; the last one of class 1
-    # has 0.8 for class 0, below it. So three to one, and three to none of four.
+    # The means are 0.7 and 0.65, and the last image of each class is above that of the other: two of eight.
+    # By the medians, 0.9 and 0.8, it would be that of class 0 alone.
     found = doubts(*two_classes([0.9, 0.9, 0.9, 0.1], [0.8, 0.8, 0.8, 0.2]))
-    assert found.rows.tolist() == [3]
-    assert found.scores == pytest.approx([(0.1 - 0.9 + 1) / 2], abs=1e-6)
-    assert found.noise == pytest.approx(100 * 1 / 8)
-
-
-def test_wrong_labels_do_not_lower_the_threshold() -> None:
-    # By the mean over all of its images, 0.7, class 1 would count 0.75 of the last image of class 0 as its own.
-    found = doubts(*two_classes([0.9, 0.9, 0.9, 0.25], [0.8, 0.8, 0.8, 0.4]))
-    assert (found.rows.tolist(), found.noise) == ([], 0.0)
+    assert found.noise == pytest.approx(100 * 2 / 8)
+    # For class 0, answers of class 1 usually leave 0.2, and it has 0.1; for class 1, answers of class 0 leave 0.1.
+    assert found.rows.tolist() == [3, 7]
+    assert found.scores == pytest.approx([0.11 / 0.32, 0.21 / 0.32], abs=1e-6)
 
 
 def test_an_image_below_both_thresholds_counts_as_those_of_its_label_do() -> None:
@@ -47,8 +42,8 @@ def test_an_image_below_both_thresholds_counts_as_those_of_its_label_do() -> Non
 def test_every_label_of_a_class_may_be_wrong() -> None:
     labels, probabilities = two_classes([0.9] * 8, [0.1] * 3)
     found = doubts(labels, probabilities)
-    assert set(found.rows.tolist()) < {8, 9, 10}, "one is kept, so that the class stays"
-    assert found.noise > 0
+    assert set(found.rows.tolist()) <= {8, 9, 10}
+    assert len(found.rows) >= 2
 
 
 def test_labels_that_were_answered_are_never_in_doubt() -> None:
@@ -79,13 +74,27 @@ def test_a_class_that_is_taken_for_one_other_is_found() -> None:
     chances[truth == 0, 1] += 0.1
     chances[np.arange(3_000), truth] += 0.8
     found = doubts(labels, (chances / chances.sum(1, keepdims=True)).astype(np.float32))
-    assert len(set(found.rows) & set(wrong)) >= 90
-    assert len(found.rows) <= 110
     assert found.noise == pytest.approx(100 * 100 / 3_000, abs=0.5)
+    assert len(set(found.rows) & set(wrong)) >= 90
+    assert len(found.rows) <= 115
+
+
+def test_what_is_usual_for_an_answer_is_no_reason_for_trust() -> None:
+    """Fours that are often called nines: 0.2 for a nine is usual for them, where 0.15 for another class is much."""
+    truth = np.repeat([0, 1, 2], 500)
+    chances = np.full((1_500, 3), 0.02) * np.random.default_rng(1).uniform(0.9, 1.1, (1_500, 3))
+    chances[truth == 0, 1] = 0.2
+    chances[np.arange(1_500), truth] += 1 - chances.sum(1)
+    labels = truth.copy()
+    labels[:30] = 1  # wrong
+    chances[470:500] = [0.15, 0.02, 0.83]  # labelled 0 rightly, and hard to see
+    found = doubts(labels, chances.astype(np.float32))
+    assert len(found.rows) >= 20
+    assert set(found.rows.tolist()[:30]) <= set(range(30))
 
 
 def test_without_the_library_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     require_cleanlab()
-    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    monkeypatch.setitem(sys.modules, "cleanlab.count", None)
     with pytest.raises(UserError, match=r"needs the cleanlab library: pip install 'lenext\[suspects\]'"):
         require_cleanlab()
