@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ from lenext.cli.arguments import (
     new_file,
 )
 from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, printable, refuse_hostile, say
+
+if TYPE_CHECKING:
+    from lenext.transfer.features import Features
 
 SHOWN = 10  # files that were skipped
 
@@ -65,23 +68,35 @@ def features(
         found.write(out)
     if picture is not None:
         found.draw(picture, projection)
-    skipped = [{"path": path, "reason": reason} for path, reason in found.skipped]
-    images, width = found.values.shape
     if json:
-        print_json(
-            {
-                "model": found.model, "stage": stage, "images": images, "dimensions": width,
-                "classes": len(found.class_names), "out": str(out) if out else None,
-                "picture": str(picture) if picture else None, "skipped": len(skipped), "skipped_files": skipped,
-                "seconds": elapsed(),
-            }
-        )  # fmt: skip
+        print_json(_as_json(found, out, picture))
     else:
-        where = "what enters its last layer" if stage is None else f"its stage {stage}"
-        print(f"{found.model}, {where}: {images:,} images, {width:,} numbers each, {elapsed():.1f} s")
-        for path in filter(None, (out, picture)):
-            print(f"written {printable(str(path))}")
-    for file in skipped[:SHOWN]:
-        say(f"skipped {file['path']}: {file['reason']}")
-    if len(skipped) > SHOWN:
-        say(f"skipped {len(skipped) - SHOWN} more; --json lists them")
+        _print(found, out, picture)
+
+
+def _as_json(found: Features, out: Path | None, picture: Path | None) -> dict[str, Any]:
+    images, width = found.values.shape
+    return {
+        "model": found.model,
+        "stage": found.stage,
+        "images": images,
+        "dimensions": width,
+        "classes": len(found.class_names),
+        "out": str(out) if out else None,
+        "picture": str(picture) if picture else None,
+        "skipped": len(found.skipped),
+        "skipped_files": [{"path": path, "reason": reason} for path, reason in found.skipped],
+        "seconds": elapsed(),
+    }
+
+
+def _print(found: Features, *files: Path | None) -> None:
+    images, width = found.values.shape
+    where = "what enters its last layer" if found.stage is None else f"its stage {found.stage}"
+    print(f"{found.model}, {where}: {images:,} images, {width:,} numbers each, {elapsed():.1f} s")
+    for file in filter(None, files):
+        print(f"written {printable(str(file))}")
+    for path, reason in found.skipped[:SHOWN]:
+        say(f"skipped {path}: {reason}")
+    if len(found.skipped) > SHOWN:
+        say(f"skipped {len(found.skipped) - SHOWN} more; --json lists them")

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenext.cli.arguments import (
     DATA,
     CheckpointOption,
+    DecayOption,
     DeviceOption,
+    DropOption,
     ExcludeOption,
     FitOption,
+    FreezeOption,
+    GrowOption,
     JsonOption,
     LoadingOption,
     OptionsOption,
+    OverridesOption,
     SizeOption,
     StartOption,
     SyncNormOption,
     ThreadsOption,
+    UnfreezeOption,
     parse_options,
     parse_pairs,
     parse_size,
@@ -48,30 +54,19 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    freeze: Annotated[
-        str | None, typer.Option(metavar="PARTS", help="What stays as it is: stem,stages.0-2 or all-but-head.")
-    ] = None,
-    unfreeze: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Free frozen parts one by one within this share of the steps.")
-    ] = None,
-    drop_stages: Annotated[int | None, typer.Option(help="How many of the last stages to cut off.")] = None,
-    layer_decay: Annotated[
-        float | None, typer.Option(help="Each part's rate, as a share of that of the part after it, such as 0.7.")
-    ] = None,
+    freeze: FreezeOption = None,
+    unfreeze: UnfreezeOption = None,
+    drop_stages: DropOption = None,
+    layer_decay: DecayOption = None,
     size: SizeOption = None,
     fit: FitOption = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed and arithmetic give the same weights.")] = 0,
     recipe: Annotated[str, typer.Option(help="How to train; `lenext recipes` lists them.")] = "default",
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
-    ] = None,
+    overrides: OverridesOption = None,
     options: OptionsOption = None,
     weights: StartOption = None,
-    grow: Annotated[
-        Literal["paper", "identity"] | None,
-        typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
-    ] = None,
+    grow: GrowOption = None,
     minutes: Annotated[float | None, typer.Option(help="How long it all may take, in place of epochs.")] = None,
     loading: LoadingOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that decode, with --loading workers.")] = None,

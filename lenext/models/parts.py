@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from torch import nn
 
 from lenext.errors import UserError
-
-if TYPE_CHECKING:
-    from lenext.models.base import ImageClassifier
+from lenext.models.heads import Head
 
 CLASSIFIER = "head.classifier"
 ALL_BUT = "all but "
 STAGES = re.compile(r"stages(?:\.(\d+)(?:-(\d+))?)?")
 
 
-def parts_of(model: ImageClassifier) -> dict[str, list[nn.Module]]:
+class Parted(Protocol):
+    """What has parts: an `ImageClassifier`."""
+
+    stem: nn.Module
+    stages: nn.ModuleList
+    head: Head
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def training_only(self) -> tuple[str, ...]: ...
+
+    def get_submodule(self, target: str) -> nn.Module: ...
+
+
+def parts_of(model: Parted) -> dict[str, list[nn.Module]]:
     """Return the modules of each part, from the image to the logits.
 
     These are `stem`, `stages.0` and so on, `head`, which is what the head has before its last layer, `head.classifier`,
@@ -34,7 +48,7 @@ def parts_of(model: ImageClassifier) -> dict[str, list[nn.Module]]:
 OWN = {"stem", "stages", "head"}
 
 
-def select_parts(model: ImageClassifier, text: str) -> list[str]:
+def select_parts(model: Parted, text: str) -> list[str]:
     """Return the names of the parts that `text` means, from the image to the logits.
 
     `text` is names with commas between them: `stem`, `stages` (all), `stages.1`, `stages.0-2`, `head` (all of it),
@@ -55,7 +69,7 @@ def select_parts(model: ImageClassifier, text: str) -> list[str]:
     return found
 
 
-def _meant(model: ImageClassifier, parts: list[str], name: str) -> list[str]:
+def _meant(model: Parted, parts: list[str], name: str) -> list[str]:
     if name == "head":
         return ["head", CLASSIFIER]
     if name in parts:
@@ -71,11 +85,11 @@ def _meant(model: ImageClassifier, parts: list[str], name: str) -> list[str]:
     return [f"stages.{number}" for number in range(first, last + 1)]
 
 
-def _listed(model: ImageClassifier, parts: list[str]) -> str:
+def _listed(model: Parted, parts: list[str]) -> str:
     able = [part for part in parts if _has_weights(model, part)]
     span = f", or several as stages.0-{len(model.stages) - 1}" if len(model.stages) > 1 else ""
     return f"its parts are {', '.join(able)}{span}; or say what stays free, as in 'all but head'"
 
 
-def _has_weights(model: ImageClassifier, part: str) -> bool:
+def _has_weights(model: Parted, part: str) -> bool:
     return any(True for module in parts_of(model)[part] for _ in module.parameters())

@@ -22,9 +22,9 @@ def make_optimiser(model: ImageClassifier, recipe: Recipe) -> Optimizer:
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad or recipe.unfreeze]
     shares = rate_shares(model, recipe.layer_decay)
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in trainable if shares[p] == share and (p.ndim > 1) == matrix], "share": share,
+        {"params": [p for p in trainable if shares.get(p, 1.0) == share and (p.ndim > 1) == matrix], "share": share,
          "weight_decay": recipe.weight_decay if matrix else 0.0}
-        for share in sorted(set(shares.values()))
+        for share in sorted({1.0, *shares.values()})
         for matrix in (True, False)
     ]  # fmt: skip
     groups = [group for group in groups if group["params"]]

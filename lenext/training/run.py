@@ -49,10 +49,6 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
-    freeze: str | None = None,
-    unfreeze: float | None = None,
-    drop_stages: int | None = None,
-    layer_decay: float | None = None,
     size: int | tuple[int, int] | None = None,
     fit: Fit | None = None,
     channels: int | None = None,
@@ -72,21 +68,20 @@ def train(
     exclude: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress = SILENT,
+    **values: Any,
 ) -> TrainResult:
     """Train `model` on `data` and keep everything in a run folder.
 
-        result = lenext.train("photos/", "lenet5", epochs=5)
-        print(result.top1, result.run)
+        print(lenext.train("photos/", "lenet5", epochs=5).run)
 
-    `data` is any source that `lenext.data.opening.open_source` opens. `recipe` names a recipe, whose values `epochs`,
-    `batch_size`, `lr`, `freeze`, `unfreeze`, `drop_stages`, `layer_decay` and `overrides` replace. `fit` says how a
+    `data` is any source of `lenext.data.opening.open_source`. `recipe` names a recipe, whose values `epochs`,
+    `batch_size`, `lr`, `overrides` and further `values`, such as `freeze="all but head"`, replace. `fit` says how a
     photo's shape meets the model's: `crop`, `pad` or `squash`; `channels` is 1 or 3, or what the images have.
     `options` are those of the architecture, such as `{"shortcut": "D"}`. `weights` is what to start from, with its
     options; they may be those of a shallower model where `grow` says how `lenext.grow` makes `model` of it. `minutes`,
     in place of epochs, is how long all of it may take. `loading` is where decoded images are kept: `memory`, `cache`
-    (on disk, for later epochs and runs),
-    nowhere (`workers`, so many processes that decode), or `auto`, the first of these that has room. A checkpoint is
-    written after every epoch, and every `checkpoint` minutes. `exclude` lists images to leave out, as
+    (on disk, for later runs), nowhere (`workers`, so many processes that decode), or `auto`, the first that has room.
+    A checkpoint is written after every epoch, and every `checkpoint` minutes. `exclude` lists images to leave out, as
     `lenext check --write-exclusions` does. `out` is the run folder, a new one below `runs/` if None.
 
     Under torchrun, all processes train together, each on its part of every batch; `sync_norm` lets batch norms take
@@ -99,10 +94,7 @@ def train(
     started = time.perf_counter()
     settings = Settings(
         data=str(data), model=model, recipe=recipe, fit=fit, channels=channels, seed=seed, options=dict(options or {}),
-        overrides=_merged(
-            overrides or {}, epochs=epochs, batch_size=batch_size, lr=lr, freeze=freeze, unfreeze=unfreeze,
-            drop_stages=drop_stages, layer_decay=layer_decay,
-        ),
+        overrides=_merged(overrides or {}, epochs=epochs, batch_size=batch_size, lr=lr, **values),
         size=as_size(size) if size is not None else None, weights=str(weights) if weights is not None else None,
         grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
         checkpoint=checkpoint, sync_norm=sync_norm, exclude=str(exclude) if exclude is not None else None,
@@ -133,7 +125,7 @@ def _source(settings: Settings, progress: Progress) -> Source:
     return open_source(settings.data, exclude=settings.exclude, progress=progress if leads() else SILENT)
 
 
-def _merged(overrides: Mapping[str, Any], **shortcuts: float | str | None) -> dict[str, Any]:
+def _merged(overrides: Mapping[str, Any], **shortcuts: Any) -> dict[str, Any]:
     """Return the values of the recipe that are given as arguments of their own, and the others."""
     given = {key: value for key, value in shortcuts.items() if value is not None}
     for key in given.keys() & overrides.keys():

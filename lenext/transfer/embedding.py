@@ -67,8 +67,7 @@ def embed(
     """
     model = classifier.model.eval()
     require_stage(model, stage)
-    if protocol(views).dense:
-        raise UserError(f"views {views} are of the dense form, which has no embedding; give center, mirror or ten-crop")
+    require_embeddable(views)
     path = _place(classifier, reading, stage, views, seed)
     found = _kept(path, len(reading.images))
     if found is not None:
@@ -81,6 +80,12 @@ def embed(
     with contextlib.suppress(LenextError, OSError):  # a full disk is no reason to end
         _keep(path, values)
     return Embedded(values, seconds, kept=False)
+
+
+def require_embeddable(views: str) -> None:
+    """Raise UserError where there are no views of this name, or they are of the dense form."""
+    if protocol(views).dense:
+        raise UserError(f"views {views} are of the dense form, which has no embedding; give center, mirror or ten-crop")
 
 
 def require_stage(model: ImageClassifier, stage: int | None) -> None:

@@ -68,8 +68,10 @@ def _strength(name: HeadName, values: NDArray[np.float32], labels: NDArray[np.in
 
     folds = min(FOLDS, int(np.bincount(labels)[np.unique(labels)].min()))
     options = {"logistic": STRENGTHS, "knn": NEIGHBOURS, "mean": (None,)}[name]
-    if folds < 2 or len(options) == 1:
-        return options[len(options) // 2]
+    if len(options) == 1:
+        return None
+    if folds < 2:  # a class of one image leaves nothing to choose by
+        return options[0] if name == "knn" else options[len(options) // 2]
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(values, labels))
     fewest = min(len(rest) for rest, _ in parts)
     able = [each for each in options if name != "knn" or (each is not None and each <= fewest)]
@@ -131,7 +133,9 @@ def _patient() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
-        warnings.filterwarnings("ignore", "self.within_class_std_dev_", UserWarning)  # which no distance needs
+        # The deviations within classes, which no distance here needs, may be zero or none.
+        warnings.filterwarnings("ignore", "self.within_class_std_dev_", UserWarning)
+        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning, "sklearn.neighbors")
         yield
 
 

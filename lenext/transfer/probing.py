@@ -20,7 +20,7 @@ from lenext.evaluation.intervals import percent_wilson
 from lenext.evaluation.significance import holm, of_same_images
 from lenext.progress import SILENT, Progress
 from lenext.transfer.backbones import find_backbones
-from lenext.transfer.embedding import CENTER, Embedded, embed
+from lenext.transfer.embedding import CENTER, Embedded, embed, require_embeddable
 from lenext.transfer.heads import HEADS, HeadName, fit_head
 from lenext.transfer.linear import require_linear, write_linear
 
@@ -133,12 +133,10 @@ def probe(
     """
     started = time.perf_counter()
     backbones = find_backbones([models] if isinstance(models, str) else models, weights)
-    _require_heads(heads)
+    _require_sense(heads, folds, views)
     source = open_source(data, exclude=exclude, progress=progress)
     taken, names = _taken(source, split)
-    probed: list[tuple[Probed, Classifier, Reading, Embedded]] = []
-    skipped: dict[str, str] = {}
-    duplicates = 0
+    tried: list[_Tried] = []
     for backbone in backbones:
         classifier = backbone.load(device)
         if classifier.presumed:
@@ -147,32 +145,56 @@ def probe(
             require_linear(classifier)
         read = read_split(taken, classifier.preprocessing.form, what="reading images", progress=progress)
         reading = read.take(_distinct(read, images, seed))
-        if seen := int(np.isin(reading.digests, classifier.trained_on).sum()):
-            progress.note(
-                f"note: {backbone.called} was trained on {seen:,} of the {len(reading.images):,} images, so that its "
-                "figures are too good"
-            )
-        skipped |= dict(read.skipped)
-        duplicates = len(read.images) - len(np.unique(read.digests))
         parts = _folds(source, reading.labels, folds, seed)
+        _tell_trained_on(backbone.called, classifier, reading, progress)
         embedded = embed(classifier, reading, views=views, seed=seed, what=backbone.called, progress=progress)
         found = _judged(classifier, backbone.called, embedded, reading.labels, parts, heads, seed)
-        probed.append((found, classifier, reading, embedded))
-    probed.sort(key=lambda each: -each[0].best.top1)
-    best, classifier, reading, embedded = probed[0]
+        tried.append(_Tried(found, classifier, read, reading, embedded))
+    tried.sort(key=lambda each: -each.probed.best.top1)
+    best = tried[0]
     if out is not None:
-        figures = {"split": "crosswise", "top1": best.best.top1, "images": len(reading.images)}
-        write_linear(
-            Path(out), classifier, reading, embedded, source.class_names, figures=figures, data=str(data), seed=seed
-        )
-    files = [{"path": path, "reason": reason} for path, reason in skipped.items()]
+        _write_best(Path(out), best, source, seed)
+    skipped = dict(each for one in tried for each in one.read.skipped)
     return ProbeResult(
-        str(data), len(reading.images), source.class_names, names, folds, views, duplicates, files,
-        _compared([each[0] for each in probed]), time.perf_counter() - started,
+        str(data), len(best.reading.images), source.class_names, names, folds, views,
+        len(best.read.images) - len(np.unique(best.read.digests)),
+        [{"path": path, "reason": reason} for path, reason in skipped.items()],
+        _compared([each.probed for each in tried]), time.perf_counter() - started,
     )  # fmt: skip
 
 
-def _require_heads(heads: Sequence[str]) -> None:
+def _write_best(path: Path, best: _Tried, source: Source, seed: int) -> None:
+    figures = {"split": "crosswise", "top1": best.probed.best.top1, "images": len(best.reading.images)}
+    write_linear(
+        path, best.classifier, best.reading, best.embedded, source.class_names,
+        figures=figures, data=source.location, seed=seed,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A backbone that was judged, all images that were read for it, and those that took part."""
+
+    probed: Probed
+    classifier: Classifier
+    read: Reading
+    reading: Reading
+    embedded: Embedded
+
+
+def _tell_trained_on(called: str, classifier: Classifier, reading: Reading, progress: Progress) -> None:
+    seen = int(np.isin(reading.digests, classifier.trained_on).sum())
+    if seen:
+        progress.note(
+            f"note: {called} was trained on {seen:,} of the {len(reading.images):,} images, so that its figures are "
+            "too good"
+        )
+
+
+def _require_sense(heads: Sequence[str], folds: int, views: str) -> None:
+    require_embeddable(views)
+    if folds < 2:
+        raise UserError(f"folds {folds} cannot be; give 2 or more")
     for name in heads:
         if name not in HEADS:
             raise UserError(f"no head is called {name!r}; there are {', '.join(HEADS)}")
@@ -225,8 +247,6 @@ def _folds(
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     from sklearn.model_selection import StratifiedKFold
 
-    if folds < 2:
-        raise UserError(f"folds {folds} cannot be; give 2 or more")
     counts = np.bincount(labels, minlength=len(source.class_names))
     if np.count_nonzero(counts) < 2:
         raise UserError(f"{source.location} has images of {np.count_nonzero(counts)} class; a probe needs two or more")
