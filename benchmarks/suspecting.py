@@ -62,10 +62,10 @@ CASES = {
     "digits-5": Case("digits", "lenet5", 0.05),
     "digits-10": Case("digits", "lenet5", 0.10),
     "cifar-5": Case(
-        "cifar10", "resnet20_cifar", 0.05, images=5000,
-        training={"recipe": "cifar_fast", "overrides": {"batch_size": 64}},
+        "cifar10", "resnet20_cifar", 0.05, images=3000,
+        training={"recipe": "cifar_fast", "epochs": 8, "batch_size": 64},
     ),
-    "ants-bees-10": Case("ants_bees", "mobilenet_v2", 0.10, training={"weights": WEIGHTS, "freeze": "all-but-head"}),
+    "ants-bees-10": Case("ants_bees", "mobilenet_v2", 0.10, training={"weights": WEIGHTS, "freeze": "all-but-head", "epochs": 6}),
 }  # fmt: skip
 
 
