@@ -65,7 +65,9 @@ CASES = {
         "cifar10", "resnet20_cifar", 0.05, images=3000,
         training={"recipe": "cifar_fast", "epochs": 8, "batch_size": 64},
     ),
-    "ants-bees-10": Case("ants_bees", "mobilenet_v2", 0.10, training={"weights": WEIGHTS, "freeze": "all-but-head", "epochs": 6}),
+    "ants-bees-10": Case(
+        "ants_bees", "mobilenet_v2", 0.10, training={"weights": WEIGHTS, "freeze": "all-but-head", "epochs": 6}
+    ),
 }  # fmt: skip
 
 
