@@ -92,6 +92,13 @@ def ways(stages: int) -> dict[str, dict[str, object]]:
         "fully tuned": {"recipe": "finetune"},
         "fully tuned at three times the rate": {"recipe": "finetune", "lr": 1e-3},
         "recipe transfer": {"recipe": "transfer"},
+        "head first, then all": {
+            "recipe": "finetune",
+            "freeze": "all but head.classifier",
+            "unfreeze": 0.4,
+            "layer_decay": 0.7,
+            "lr": 3e-3,
+        },
         "from scratch": {},
     }
 

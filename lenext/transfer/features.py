@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 Projection = Literal["tsne", "pca"]
 TABLES, PICTURES = (".parquet", ".npz"), (".png", ".svg", ".pdf")
 KEY = b"lenext"  # the entry of a table's metadata that says what is in it
-NAMED = 12  # classes up to which a picture has a colour and a legend for each
+COLOURS = (  # of classes, up to as many; of more, each class is named where it lies
+    "#0f766e", "#d97706", "#6d28d9", "#2563eb", "#db2777", "#65a30d", "#6b7280", "#92400e", "#0891b2", "#be123c",
+    "#166534", "#1e1b4b",
+)  # fmt: skip
 FIRST = 50  # dimensions that t-SNE begins with
 NEIGHBOURS = 30  # of t-SNE: its perplexity
 
@@ -197,14 +200,14 @@ def project(values: NDArray[np.float32], projection: Projection, seed: int = 0) 
 def _draw(beside: Path, kind: str, places: NDArray[np.float64], found: Features, projection: Projection) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 7), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
     present = np.unique(found.labels)
-    if len(present) <= NAMED:
-        for colour, label in enumerate(present.tolist()):
-            own = places[found.labels == label]
-            axes.scatter(own[:, 0], own[:, 1], s=_dot(len(places)), color=f"C{colour % 10}", alpha=0.75, linewidths=0,
-                         marker="o" if colour < 10 else "^", label=found.class_names[label])  # fmt: skip
+    if len(present) <= len(COLOURS):
+        for colour, label in zip(COLOURS, present.tolist(), strict=False):
+            x, y = places[found.labels == label].T
+            name = found.class_names[label]
+            axes.scatter(x, y, s=_dot(len(places)), color=colour, alpha=0.75, linewidths=0, label=name)
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
     else:
         axes.scatter(
@@ -213,7 +216,9 @@ def _draw(beside: Path, kind: str, places: NDArray[np.float64], found: Features,
         _name_centres(axes, places, found)
     called = {"tsne": "t-SNE", "pca": "first two principal components"}[projection]
     where = "what enters the last layer" if found.stage is None else f"stage {found.stage}"
-    axes.set_title(f"{found.model}, {where}: {called} of {len(places):,} images", loc="left", fontsize=12)
+    axes.set_title(
+        f"{found.model}, {where}: {called} of {len(places):,} images", loc="left", fontsize=11, color="#374151"
+    )
     axes.set_axis_off()
     figure.savefig(beside, format=kind, dpi=150)
 

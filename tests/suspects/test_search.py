@@ -114,3 +114,12 @@ def test_only_what_is_trained_on_is_looked_at(digits_run: Path, tmp_path: Path) 
     found = lenext.find_suspects(digits_run, tmp_path / "photos", folds=2, epochs=1, threads=1)
     assert found.images == 12
     assert {each.path.split("/")[0] for each in found.suspects} <= {"train"}
+
+
+def test_a_run_that_began_from_weights_of_other_images(digits_run: Path, tmp_path: Path) -> None:
+    photos = class_folder(tmp_path / "photos", images=6)
+    run = lenext.train(photos, "lenet5", weights=digits_run, epochs=1, threads=1, out=tmp_path / "run").run
+    assert lenext.find_suspects(run, photos, folds=2, threads=1).images == 12
+    with pytest.raises(UserError, match="whose labels they know"):
+        again = lenext.train(photos, "lenet5", weights=run, epochs=1, threads=1, out=tmp_path / "again").run
+        lenext.find_suspects(again, photos, folds=2, threads=1)
