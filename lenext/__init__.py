@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
     from lenext.scanning.scan import Scan, scan
+    from lenext.suspects.result import Suspects
+    from lenext.suspects.search import find_suspects
     from lenext.training.run import resume, train
     from lenext.transfer.features import Features, features
     from lenext.transfer.probing import ProbeResult, probe
@@ -45,6 +47,7 @@ _HOME = {
     "LenextError": "lenext.errors",
     "ProbeResult": "lenext.transfer.probing",
     "Scan": "lenext.scanning.scan",
+    "Suspects": "lenext.suspects.result",
     "UserError": "lenext.errors",
     "check": "lenext.checking.check",
     "compare": "lenext.cost.comparison",
@@ -55,6 +58,7 @@ _HOME = {
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
     "features": "lenext.transfer.features",
+    "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
@@ -78,6 +82,7 @@ __all__ = [
     "LenextError",
     "ProbeResult",
     "Scan",
+    "Suspects",
     "UserError",
     "check",
     "compare",
@@ -88,6 +93,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "features",
+    "find_suspects",
     "grow",
     "list_models",
     "list_weights",

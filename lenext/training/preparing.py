@@ -50,7 +50,7 @@ class Prepared:
 
     `data` and `watched`, the images that early stopping goes by, are whole; the loaders have this process's part.
     `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
-    `trained_on` the digests of the images behind the weights. `separation` is what was measured of the first weights.
+    `trained_before` the digests of the images behind the first weights. `separation` is what was measured of these.
     """
 
     model: ImageClassifier
@@ -66,9 +66,15 @@ class Prepared:
     memory: StepMemory
     classes: ClassList
     origin: Mapping[str, Any]
-    trained_on: NDArray[np.uint64]
+    trained_before: NDArray[np.uint64]
     notes: list[str] = field(default_factory=list)
     separation: Separation | None = None
+
+    @property
+    def trained_on(self) -> NDArray[np.uint64]:
+        """The digests of the images behind the weights; those set aside count too, for they choose the weights."""
+        own = [each.digests for each in (self.data.train, self.watched) if each is not None]
+        return np.unique(np.concatenate([self.trained_before, *own]))
 
 
 def prepare(
@@ -94,7 +100,6 @@ def prepare(
     data = read_training_data(
         source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
     )
-    trained_on = np.unique(data.train.digests)  # those set aside count too, for they choose the weights
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, recipe, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -127,7 +132,7 @@ def prepare(
         criterion, arithmetic, pace, memory,
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
-        np.union1d(trained_on, start.trained_on) if start else trained_on,
+        start.trained_on if start else np.empty(0, np.uint64),
         notes, began.separation,
     )  # fmt: skip
 

@@ -105,7 +105,9 @@ class RunWriter:
         metadata = model_metadata(
             spec, ready.classes, ready.data.preprocessing.to_json(), figures={}, trained_on={"location": "before"}
         )
-        write_model_file(self.folder.start, ready.model.state_dict(), {**metadata, **ready.origin}, ready.trained_on)
+        write_model_file(
+            self.folder.start, ready.model.state_dict(), {**metadata, **ready.origin}, ready.trained_before
+        )
 
     def beat(self, place: Place, pace: Pace) -> None:
         """Note that a step was made."""
