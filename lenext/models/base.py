@@ -80,7 +80,7 @@ class ImageClassifier(nn.Module, ABC):
         Raises:
             UserError: the model has no such stage.
         """
-        self._require(stage)
+        self.require_stage(stage)
         x = self.stem(x)
         for part in self.stages[:stage]:
             x = part(x)
@@ -92,7 +92,7 @@ class ImageClassifier(nn.Module, ABC):
         Raises:
             UserError: the model has no such stage.
         """
-        self._require(stage)
+        self.require_stage(stage)
         for part in self.stages[stage:]:
             x = part(x)
         logits: Tensor = self.head(x)
@@ -122,7 +122,8 @@ class ImageClassifier(nn.Module, ABC):
             part = self.get_submodule(path)
             setattr(self.get_submodule(parent), name, type(part)())
 
-    def _require(self, stage: int) -> None:
+    def require_stage(self, stage: int) -> None:
+        """Raise UserError where the model has no such stage, the first being 1."""
         if not self.stages:
             raise UserError(f"{self._name()} has no stages, so no feature maps")
         if not 1 <= stage <= len(self.stages):
