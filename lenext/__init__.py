@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
     from lenext.evaluation.result import EvaluationResult
+    from lenext.explanation.explain import Explanation, Explanations, explain
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
@@ -36,6 +37,8 @@ _HOME = {
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "EvaluationResult": "lenext.evaluation.result",
+    "Explanation": "lenext.explanation.explain",
+    "Explanations": "lenext.explanation.explain",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "Scan": "lenext.scanning.scan",
@@ -47,6 +50,7 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "explain": "lenext.explanation.explain",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
@@ -63,6 +67,8 @@ __all__ = [
     "Conversion",
     "Cost",
     "EvaluationResult",
+    "Explanation",
+    "Explanations",
     "ImageClassifier",
     "LenextError",
     "Scan",
@@ -74,6 +80,7 @@ __all__ = [
     "densify",
     "ensemble",
     "evaluate",
+    "explain",
     "grow",
     "list_models",
     "list_weights",

@@ -16,6 +16,7 @@ EXTRAS = {
     "hub": ("datasets", "datasets of the Hugging Face Hub by name"),
     "shards": ("webdataset", "WebDataset shards"),
     "tensorboard": ("tensorboard", "figures of runs for TensorBoard"),
+    "explain": ("captum", "occlusion and integrated gradients"),
 }
 
 

@@ -19,6 +19,7 @@ from lenext.cli.convert import convert
 from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
+from lenext.cli.explain import explain
 from lenext.cli.help import load_renderer
 from lenext.cli.models import models
 from lenext.cli.output import say
@@ -33,7 +34,10 @@ from lenext.errors import LenextError, Terminated, one_line
 INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for command in (models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, convert, doctor):
+COMMANDS = (
+    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, explain, convert, doctor,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(runs, name="runs")
 

@@ -1,8 +1,8 @@
-"""Occlusion and integrated gradients, both through Captum: how much each pixel adds to the logit of a class."""
+"""Occlusion and integrated gradients, both through Captum: what places add to the logit of a class."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,32 +11,34 @@ from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.models.modes import evaluating
 
-WINDOWS = 8  # patches along the shorter side, each half over the next
+CELLS = 10  # along the shorter side, of which a patch covers two by two
 STEPS = 50  # from the grey image to the image, at which gradients are taken
 AT_ONCE = 16  # images in a batch
 
 
-def occlusion(model: ImageClassifier, image: Tensor, index: int) -> Tensor:
-    """Return by how much the logit of a class falls where a patch is covered: (1, C, H, W) -> (H, W).
+def occlusion(model: ImageClassifier, image: Tensor, index: int) -> tuple[Tensor, int]:
+    """Return by how much the logit of a class falls where the image is covered, and the side of a cell in pixels.
 
-    Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901. The patch is an eighth of the shorter side, moves by half
-    of that, and is of the mean colour, zero after normalisation; a pixel has the mean of the patches over it.
+    (1, C, H, W) -> (h, w), cells that begin at the corner. Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901: a
+    patch of two by two cells, a tenth of the shorter side each, of the mean colour, zero after normalisation; a cell
+    has the mean of the patches over it.
 
     Raises:
         UserError: Captum is not installed.
     """
     attr = _captum("occlusion")
     channels, height, width = image.shape[1:]
-    side = max(1, min(height, width) // WINDOWS)
+    side = max(1, min(height, width) // CELLS)
     with evaluating(model), torch.no_grad():
         found: Tensor = attr.Occlusion(model).attribute(
             image.contiguous(),
-            sliding_window_shapes=(channels, side, side),
-            strides=(channels, max(1, side // 2), max(1, side // 2)),
+            sliding_window_shapes=(channels, min(2 * side, height), min(2 * side, width)),
+            strides=(channels, side, side),
             target=index,
             perturbations_per_eval=AT_ONCE,
         )
-    return found[0, 0].float()  # every channel has the same
+    middle = side // 2
+    return found[0, 0, middle::side, middle::side].float(), side  # every channel, and every pixel of a cell, is alike
 
 
 def integrated_gradients(model: ImageClassifier, image: Tensor, index: int) -> Tensor:
@@ -56,7 +58,7 @@ def integrated_gradients(model: ImageClassifier, image: Tensor, index: int) -> T
     return found[0].detach().sum(0).float()
 
 
-def _captum(what: str) -> ModuleType:
+def _captum(what: str) -> Any:
     try:
         from captum import attr
     except ImportError as error:

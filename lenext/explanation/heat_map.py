@@ -32,7 +32,7 @@ class HeatMap:
         return self.first[1] + column * self.step[1], self.first[0] + row * self.step[0]
 
     def drawn(self, box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the heat, from 0 to 1, at each pixel of a picture of `box` (left, top, right, bottom), (height, width).
+        """Return the heat, 0 to 1, at each pixel of a picture of `box` (left, top, right, bottom), (height, width).
 
         Between the centres of cells it is interpolated; beyond the outermost, it stays.
         """
@@ -48,8 +48,3 @@ class HeatMap:
         down, across = (bottom - top) / size[0], (right - left) / size[1]
         first = top + self.first[0] * down, left + self.first[1] * across
         return replace(self, first=first, step=(self.step[0] * down, self.step[1] * across))
-
-
-def of_pixels(values: NDArray[np.float32]) -> HeatMap:
-    """Return the map whose cells are the pixels of the image, (H, W)."""
-    return HeatMap(values, (0.5, 0.5), (1.0, 1.0))

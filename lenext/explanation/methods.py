@@ -15,13 +15,13 @@ from lenext.dense import densify
 from lenext.errors import UserError
 from lenext.explanation.attribution import integrated_gradients, occlusion
 from lenext.explanation.gradcam import grad_cam
-from lenext.explanation.heat_map import HeatMap, of_pixels
+from lenext.explanation.heat_map import HeatMap
 from lenext.explanation.places import Places, places
 from lenext.explanation.sight import Sight
 
 Method = Literal["gradcam", "occlusion", "integrated-gradients", "dense"]
 METHODS: tuple[Method, ...] = get_args(Method)
-BLUR = 64  # of the side, the deviation over which integrated gradients are smoothed, for single pixels tell nothing
+BLUR = 48  # of the side, the deviation over which integrated gradients are smoothed, for single pixels tell nothing
 LARGEST = 4  # times the window that the shorter side of an image has in the dense form
 
 # What the brightest place of each means.
@@ -71,9 +71,11 @@ class Explainer:
             heat = grad_cam(model, x, torch.tensor([index], device=x.device), self.stage)[0]
             found = HeatMap(heat.float().cpu().numpy(), *self.places)
         elif self.method == "occlusion":
-            found = of_pixels(occlusion(model, x, index).cpu().numpy())
+            covered, side = occlusion(model, x, index)
+            found = HeatMap(covered.cpu().numpy(), (side / 2, side / 2), (float(side), float(side)))
         else:
-            found = of_pixels(_smoothed(integrated_gradients(model, x, index).cpu().numpy()))
+            smooth = _smoothed(integrated_gradients(model, x, index).cpu().numpy())
+            found = HeatMap(smooth, (0.5, 0.5), (1.0, 1.0))
         return found.moved(sight.part, sight.size)
 
 

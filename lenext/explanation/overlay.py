@@ -10,7 +10,7 @@ from lenext.pages.heat import Box, blended, greyed
 
 SHORTEST, LONGEST = 448, 800  # pixels of the longer side: what smaller images are enlarged to, and at most
 CRISP = 4  # times enlarged, from which on pixels are shown as squares
-UNSEEN = 0.35  # of its light that is left where the network did not see
+UNSEEN = 0.45  # of its light that is left where the network did not see
 
 
 def overlay(photo: Image.Image, heat: HeatMap, part: Box, shortest: int = SHORTEST) -> Image.Image:

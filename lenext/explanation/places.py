@@ -6,7 +6,6 @@ from torch import nn
 
 from lenext.building import build
 from lenext.cost.profile import profile
-from lenext.explanation.heat_map import HeatMap
 from lenext.models import Spec, lookup
 from lenext.models.blocks import SqueezeExcite
 from lenext.models.skeleton import Skeleton

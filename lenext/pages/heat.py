@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 STOPS = ("#2b0b57", "#7a1f80", "#c9385f", "#f57b32", "#fcd45c", "#fffbd0")
 LEVELS = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in STOPS])
 OPAQUE = 0.85  # of the picture, what the hottest place covers
+MIDDLING = 0.3  # the grey under the colours of a scale
 
 Floats = NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -29,6 +30,13 @@ def blended(grey: Floats, heat: Floats) -> Floats:
     return mixed
 
 
+def scale() -> list[str]:
+    """Return the colours of heat from nothing to all, as they lie on a picture of middling grey: #rrggbb each."""
+    heat = np.linspace(0, 1, 9)
+    levels = (255 * blended(np.full_like(heat, MIDDLING), heat)).round().astype(int)
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in levels.tolist()]
+
+
 def greyed(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return an image in grey from 0 to 1, its contrast lowered: uint8 (H, W, C) -> (H, W)."""
     shown = pixels.astype(np.float64) / 255
@@ -37,7 +45,7 @@ def greyed(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def cells_along(first: float, step: float, start: float, end: float, length: int) -> NDArray[np.float64]:
-    """Return on which cell each of `length` pixels from `start` to `end` lies; cell i is centred on first + i * step."""
+    """Return on which cell each of `length` pixels from `start` to `end` lies; cell i is centred at first + i * step."""
     return np.asarray((start + (np.arange(length) + 0.5) * ((end - start) / length) - first) / step)
 
 
@@ -46,8 +54,8 @@ def laid(
 ) -> Floats:
     """Return what a map of cells, (h, w), shows at each pixel of a picture of `box`, (height, width).
 
-    Cell (i, j) is centred on `first` + (i, j) * `step`, each pair vertical, horizontal, in the measure of `box`. Between
-    centres it is interpolated; beyond the outermost, it stays as it is there.
+    Cell (i, j) is centred on `first` + (i, j) * `step`, each pair vertical, horizontal, in the measure of `box`.
+    Between centres it is interpolated; beyond the outermost, it stays as it is there.
     """
     from scipy.ndimage import map_coordinates
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from lenext.pages.heat import blended, cells_along, greyed, laid
+from lenext.pages.heat import MIDDLING, blended, cells_along, greyed, laid
 from lenext.scanning.peaks import ClassMap, Peak
 from lenext.scanning.pixels import Pixels
 
@@ -21,7 +21,6 @@ LONGEST, SHORTEST = 1600, 760  # pixels of the image in the picture: at most, an
 DPI = 100
 INK, LIGHT_INK, BOX = "#1b1f27", "#6b7280", "#ffffff"
 LABELLED = 60  # peaks with their probability written beside them; more would cover the picture
-BAR = 0.3  # the grey under the colours of the bar
 
 
 def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title: str) -> bytes:
@@ -37,7 +36,9 @@ def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title:
     figure = Figure(figsize=(full[0] / DPI, full[1] / DPI), dpi=DPI, facecolor="white")
     place = (left / full[0], 1 - (top + height) / full[1], width / full[0], height / full[1])
     axes = figure.add_axes(place)
-    axes.imshow(blended(backdrop, heat), extent=(0, pixels.width, pixels.height, 0), interpolation="none", aspect="auto")
+    axes.imshow(
+        blended(backdrop, heat), extent=(0, pixels.width, pixels.height, 0), interpolation="none", aspect="auto"
+    )
     axes.set_axis_off()
     _add_bar(figure, (left + width + 16) / full[0], place[1], place[3], full[0])
     _add_peaks(axes, pixels, peaks, ratio)
@@ -78,7 +79,7 @@ def _fading(one: ClassMap, axis: int, length: int, ratio: float) -> NDArray[np.f
 def _add_bar(figure: Figure, left: float, bottom: float, height: float, width: int) -> None:
     axes = figure.add_axes((left, bottom, 12 / width, height))
     levels = np.linspace(1, 0, 256)[:, None]
-    axes.imshow(blended(np.full_like(levels, BAR), levels), extent=(0, 1, 0, 1), aspect="auto")
+    axes.imshow(blended(np.full_like(levels, MIDDLING), levels), extent=(0, 1, 0, 1), aspect="auto")
     axes.set_xticks([])
     axes.yaxis.tick_right()
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])

@@ -147,7 +147,7 @@ def test_doctor(command: Command) -> None:
     assert value["lenext"] == lenext.__version__
     assert value["packages"]["torch"]
     assert all(value["packages"].values())
-    assert value["extras"] == {"hub": True, "shards": True, "tensorboard": True}
+    assert value["extras"] == {"hub": True, "shards": True, "tensorboard": True, "explain": True}
     assert value["cores"] >= 1
     assert all(value["writable"].values())
     assert "extra hub" in command("doctor").out
