@@ -62,7 +62,9 @@ def filters_sheet(classifier: Classifier) -> Sheet:
     tiles = levels.permute(0, 2, 3, 1).squeeze(-1).numpy()  # (N, h, w, 3), or (N, h, w)
     count, height, width = tiles.shape[:3]
     title = f"{classifier.name}: the {count} kernels of the first convolution, {height} x {width} pixels"
+    nothing = int((weights == 0).flatten(1).all(1).sum())
     note = f"{path}; middle grey is zero, each kernel by its own largest weight"
+    note += f"; {nothing} are all zero" if nothing else ""
     return Sheet(_drawn(title, note, [Section("", tiles)]), count, 0)
 
 
@@ -83,7 +85,10 @@ def activations_sheet(classifier: Classifier, image: Picture, stage: int | None 
     with torch.inference_mode():
         maps = classifier.model.features(sight.tensor(classifier))
     wanted = range(1, len(maps) + 1) if stage is None else [last]
-    sections, shown, total = [], 0, 0
+    height, width, channels = sight.pixels.shape
+    seen = sight.pixels[None, ..., 0] if channels == 1 else sight.pixels[None]
+    sections = [Section(f"what enters: {height} x {width} pixels", seen)]
+    shown, total = 0, 0
     for number in wanted:
         found = maps[number - 1][0].float().cpu()  # (C, h, w)
         strongest = found.abs().mean((1, 2)).argsort(descending=True)[:SHOWN]

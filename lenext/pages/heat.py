@@ -45,7 +45,7 @@ def greyed(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def cells_along(first: float, step: float, start: float, end: float, length: int) -> NDArray[np.float64]:
-    """Return on which cell each of `length` pixels from `start` to `end` lies; cell i is centred at first + i * step."""
+    """Return on which cell each of `length` pixels from `start` to `end` lies; cell i is centred at first + i step."""
     return np.asarray((start + (np.arange(length) + 0.5) * ((end - start) / length) - first) / step)
 
 
