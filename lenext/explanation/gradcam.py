@@ -22,13 +22,14 @@ def grad_cam(model: ImageClassifier, images: Tensor, classes: Tensor, stage: int
         UserError: the model has no stages, or no such one.
     """
     number = len(model.stages) if stage is None else stage
-    with evaluating(model):
+    with evaluating(model), torch.inference_mode(False):
+        index = classes.clone()[:, None]  # what was made in inference mode has no place in a gradient
         with torch.no_grad():
             maps = model.feature_map(images, number)
         with torch.enable_grad():
             maps = maps.detach().requires_grad_()
             logits = model.answer(maps.clone(), number)  # a copy, for a layer may work in place of its input
-            own = logits.gather(1, classes[:, None]).sum()  # an image's logit depends on its own maps alone
+            own = logits.gather(1, index).sum()  # an image's logit depends on its own maps alone
             (gradients,) = torch.autograd.grad(own, maps)
     maps = maps.detach()
     weights = gradients.mean((2, 3), keepdim=True)  # (N, C, h, w) -> (N, C, 1, 1)
