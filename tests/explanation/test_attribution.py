@@ -105,9 +105,7 @@ def test_the_class_map_is_that_of_the_windows(digits_run: object, page: Image.Im
     assert seen.step == pytest.approx((20.0, 20.0)), "the shorter side is no more than four windows"
 
 
-def test_without_captum_a_line_says_so(
-    digits_run: object, page: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_captum_a_line_says_so(digits_run: object, page: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = lenext.load(str(digits_run))
     monkeypatch.setitem(sys.modules, "captum", None)
     for method, what in (("occlusion", "occlusion"), ("integrated-gradients", "integrated gradients")):

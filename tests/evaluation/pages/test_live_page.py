@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import Page
+from browser import Page
 
 from lenext.data.decode import ImageForm
 from lenext.data.reading import Reading, read_split
