@@ -48,12 +48,12 @@ class Reasons:
             return []
         return found
 
-    def picture(self, photo: Image.Image, heat: HeatMap, shortest: int, *, as_seen: bool) -> Image.Image:
-        """Return the map over the photo, whose longer side gets at least so many pixels.
+    def picture(self, photo: Image.Image, heat: HeatMap, side: int, *, as_seen: bool) -> Image.Image:
+        """Return the map over the photo, whose longer side gets `side` pixels.
 
         The photo may be what the network saw, `as_seen`, or what that was cut from.
         """
         form = self.classifier.preprocessing.form
         whole = (0.0, 0.0, float(photo.width), float(photo.height))
         part = whole if as_seen else seen_part(photo.size, form)
-        return overlay(photo, heat.moved(part, form.size), part, shortest)
+        return overlay(photo, heat.moved(part, form.size), part, (side, side))

@@ -8,14 +8,14 @@ from PIL import Image
 from lenext.explanation.heat_map import HeatMap
 from lenext.pages.heat import Box, blended, greyed
 
-SHORTEST, LONGEST = 448, 800  # pixels of the longer side: what smaller images are enlarged to, and at most
+SIDES = (448, 800)  # pixels of the longer side: what smaller images are enlarged to, and at most
 CRISP = 4  # times enlarged, from which on pixels are shown as squares
 UNSEEN = 0.45  # of its light that is left where the network did not see
 
 
-def overlay(photo: Image.Image, heat: HeatMap, part: Box, shortest: int = SHORTEST) -> Image.Image:
+def overlay(photo: Image.Image, heat: HeatMap, part: Box, sides: tuple[int, int] = SIDES) -> Image.Image:
     """Return the map over the photo, of which the network saw `part` (left, top, right, bottom, in its pixels)."""
-    shown = display(photo, shortest)
+    shown = display(photo, sides)
     width, height = shown.size
     whole = (0.0, 0.0, float(photo.width), float(photo.height))
     pixels = np.asarray(shown).reshape(height, width, -1)
@@ -28,10 +28,11 @@ def overlay(photo: Image.Image, heat: HeatMap, part: Box, shortest: int = SHORTE
     return Image.fromarray((255 * mixed).round().astype(np.uint8))
 
 
-def display(photo: Image.Image, shortest: int = SHORTEST) -> Image.Image:
-    """Return the photo in the size of its map, the longer side `shortest` to 800 pixels."""
+def display(photo: Image.Image, sides: tuple[int, int] = SIDES) -> Image.Image:
+    """Return the photo in the size of its map; `sides` are the least and the most pixels of its longer side."""
     longest = max(photo.size)
-    ratio = min(max(LONGEST, shortest) / longest, max(1.0, shortest / longest))
+    ratio = min(sides[1] / longest, max(1.0, sides[0] / longest))
     size = max(1, round(photo.width * ratio)), max(1, round(photo.height * ratio))
-    crisp = ratio >= CRISP
-    return photo.resize(size, Image.Resampling.NEAREST if crisp else Image.Resampling.BICUBIC)
+    if ratio >= CRISP:
+        return photo.resize(size, Image.Resampling.NEAREST)
+    return photo.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
