@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from lenext.models.scaling import Compound, compound
     from lenext.scanning.scan import Scan, scan
     from lenext.training.run import resume, train
+    from lenext.transfer.features import Features, features
+    from lenext.transfer.probing import ProbeResult, probe
     from lenext.weights.catalog import list_weights
 
 _HOME = {
@@ -39,8 +41,10 @@ _HOME = {
     "EvaluationResult": "lenext.evaluation.result",
     "Explanation": "lenext.explanation.explain",
     "Explanations": "lenext.explanation.explain",
+    "Features": "lenext.transfer.features",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
+    "ProbeResult": "lenext.transfer.probing",
     "Scan": "lenext.scanning.scan",
     "UserError": "lenext.errors",
     "compare": "lenext.cost.comparison",
@@ -51,10 +55,12 @@ _HOME = {
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
     "explain": "lenext.explanation.explain",
+    "features": "lenext.transfer.features",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
     "load": "lenext.classifier",
+    "probe": "lenext.transfer.probing",
     "profile": "lenext.cost.profile",
     "resume": "lenext.training.run",
     "scan": "lenext.scanning.scan",
@@ -69,8 +75,10 @@ __all__ = [
     "EvaluationResult",
     "Explanation",
     "Explanations",
+    "Features",
     "ImageClassifier",
     "LenextError",
+    "ProbeResult",
     "Scan",
     "UserError",
     "compare",
@@ -81,10 +89,12 @@ __all__ = [
     "ensemble",
     "evaluate",
     "explain",
+    "features",
     "grow",
     "list_models",
     "list_weights",
     "load",
+    "probe",
     "profile",
     "resume",
     "scan",

@@ -10,6 +10,7 @@ from typing import Any
 
 from lenext.errors import UserError, one_line
 from lenext.models import Facts, ImageClassifier, Spec
+from lenext.models.truncation import DROP, drop_stages
 from lenext.registry import Entry
 
 
@@ -22,9 +23,10 @@ def build(
         UserError: an option that it does not have, or a value that it cannot have.
     """
     bound = {"size": size} if entry.facts.size_bound else {}
-    _require_kinds(entry, options)
+    own = {key: value for key, value in options.items() if key != DROP}
+    _require_kinds(entry, own)
     try:
-        model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **{**bound, **options})
+        model: ImageClassifier = entry.build(classes=classes, in_channels=in_channels, **{**bound, **own})
     except TypeError as error:
         found = re.search(r"(?:keyword argument|multiple values for argument) '([^']*)'", str(error))
         if found is not None:
@@ -37,6 +39,9 @@ def build(
     except (ValueError, RuntimeError, OverflowError) as error:  # a rate or a number that torch refuses
         raise UserError(f"{entry.name}: {one_line(error)}") from error
     model.spec = Spec(entry.name, classes, in_channels, size, options)
+    if DROP in options:
+        able = size if entry.facts.size_bound else as_size(entry.facts.smallest)
+        drop_stages(model, options[DROP], classes=classes, in_channels=in_channels, size=able)
     return model
 
 

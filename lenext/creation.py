@@ -14,8 +14,16 @@ from lenext.building import as_size, build, check_size, positive
 from lenext.errors import UserError, one_line
 from lenext.models import Facts, ImageClassifier, Spec, lookup
 from lenext.models.skeleton import Skeleton
+from lenext.models.truncation import DROP
 from lenext.registry import Entry
-from lenext.weights.adapting import adapt, channels_of, classes_of, require_adaptable, rows_kept
+from lenext.weights.adapting import (
+    adapt,
+    channels_of,
+    classes_of,
+    require_adaptable,
+    rows_kept,
+    without_dropped,
+)
 from lenext.weights.catalog import CatalogEntry
 from lenext.weights.checkpoint import Checkpoint, identified, read_checkpoint
 from lenext.weights.classes import ClassList
@@ -105,7 +113,8 @@ def pretrained(
     entry = _entry(name, checkpoint)
     bound = entry.facts.size_bound
     sides = _size(size, checkpoint, entry.facts)
-    read, own, given = _read(entry, checkpoint, sides, {**checkpoint.options, **(options or {})})
+    cut, asked = _stages_to_drop(checkpoint, options or {})
+    read, own, given = _read(entry, checkpoint, sides, {**checkpoint.options, **asked})
     assert own.spec is not None
     _require_consistent(checkpoint, own.spec)
     checkpoint = identified(checkpoint)  # not before it fits, for a file may be as long as it likes
@@ -117,15 +126,31 @@ def pretrained(
     count = _count(wanted, own.spec.classes)
     channels = positive("in_channels", in_channels, own.spec.in_channels)
     require_adaptable(own, checkpoint.where, own.spec.in_channels, channels)
-    model = build(entry, count, channels, sides, given)
-    kept = rows_kept(own.spec.classes, None if known.unnamed else known.classes, wanted)
+    model = build(entry, count, channels, sides, {**given, **cut})
     require_sound(read.tensors, where=read.how, called=read.called)
-    load_strictly(model, adapt(model, read.tensors, kept), where=read.how, called=read.called)
+    if len(model.stages) < len(own.stages):
+        tensors, kept = without_dropped(model, read.tensors), None
+    else:
+        tensors, kept = read.tensors, rows_kept(own.spec.classes, None if known.unnamed else known.classes, wanted)
+    load_strictly(model, adapt(model, tensors, kept), where=read.how, called=read.called)
     preprocessing = fit_preprocessing(known.preprocessing, sides, channels)
     return Pretrained(
         model, known.classes, preprocessing, checkpoint.metadata, checkpoint.trained_on, known.words,
-        known.unnamed, checkpoint.published, frozenset(read.tensors),
+        known.unnamed, checkpoint.published, frozenset(tensors),
     )  # fmt: skip
+
+
+def _stages_to_drop(checkpoint: Checkpoint, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the option that cuts stages off what the weights are of, and the options without it."""
+    asked = dict(options)
+    if DROP not in asked:
+        return {}, asked
+    count, before = asked.pop(DROP), checkpoint.options.get(DROP, 0)
+    if isinstance(count, int) and count < before:
+        raise UserError(
+            f"{checkpoint.where} has lost {before} stages already; drop_stages {count} cannot bring any back"
+        )
+    return {DROP: count}, asked
 
 
 def _count(classes: Any, default: int) -> int:

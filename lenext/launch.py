@@ -10,6 +10,11 @@ def launch_name() -> str | None:
     return os.environ.get("TORCHELASTIC_RUN_ID")
 
 
+def leads() -> bool:
+    """Say whether this process is the one that tells the user, the first of its launch."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def launch_began() -> float:
     """Return when the process that started this one began, in seconds since 1970."""
     import psutil

@@ -25,8 +25,9 @@ LAYERS = [
     {"dense"},
     {"explanation"},
     {"evaluation", "scanning", "checking"},
+    {"transfer"},
     {"training"},
-    {"transfer", "runs"},
+    {"runs"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -26,6 +26,20 @@ StartOption = Annotated[
     str | None,
     typer.Option("--weights", help="What to start from: a file, a run folder, hub:owner/name, or of `lenext weights`."),
 ]
+FreezeOption = Annotated[
+    str | None, typer.Option(metavar="PARTS", help="What stays as it is: stem,stages.0-2 or all-but-head.")
+]
+UnfreezeOption = Annotated[
+    float | None, typer.Option(metavar="SHARE", help="Free frozen parts one by one within this share of the steps.")
+]
+DropOption = Annotated[int | None, typer.Option(help="How many of the last stages to cut off.")]
+DecayOption = Annotated[
+    float | None, typer.Option(help="Each part's rate, as a share of that of the part after it, such as 0.7.")
+]
+GrowOption = Annotated[
+    Literal["paper", "identity"] | None,
+    typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
+]
 FitOption = Annotated[
     Literal["crop", "pad", "squash"] | None, typer.Option(help="How a photo's shape meets the model's.")
 ]
@@ -38,6 +52,13 @@ CheckpointOption = Annotated[
 ]
 SyncNormOption = Annotated[
     bool, typer.Option("--sync-norm", help="Batch norms over all processes of torchrun; CUDA alone.")
+]
+ExcludeOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Leave out the images that it lists, as check --write-exclusions wrote it."),
+]
+OverridesOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
 ]
 OptionsOption = Annotated[
     list[str] | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption, new_file
+from lenext.cli.arguments import DeviceOption, ExcludeOption, JsonOption, ThreadsOption, WeightsOption, new_file
 from lenext.cli.evaluate_tables import print_comparisons, print_evaluation
 from lenext.cli.output import STARTED, TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
 
@@ -67,6 +67,7 @@ def evaluate(
     report: ReportOption = None,
     seed: Annotated[int, typer.Option(help="Of places that are drawn, and parts to fit on.", min=0)] = 0,
     weights: WeightsOption = None,
+    exclude: ExcludeOption = None,
     strict: StrictOption = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -95,7 +96,7 @@ def evaluate(
     for notice in dict.fromkeys(classifier.presumed for classifier in classifiers if classifier.presumed):
         say(f"note: {notice}")
     exam = Examination(
-        classifiers, data, split=split, among_present=among_present, strict=strict, seed=seed,
+        classifiers, data, split=split, among_present=among_present, strict=strict, seed=seed, exclude=exclude,
         progress=TerminalProgress(), names=targets, started=STARTED,
     )  # fmt: skip
     if ensemble:

@@ -20,10 +20,12 @@ from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
 from lenext.cli.explain import explain
+from lenext.cli.features import features
 from lenext.cli.help import load_renderer
 from lenext.cli.models import models
 from lenext.cli.output import say
 from lenext.cli.predict import predict
+from lenext.cli.probe import probe
 from lenext.cli.recipes import recipes
 from lenext.cli.runs import runs
 from lenext.cli.scan import scan
@@ -35,7 +37,8 @@ INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 COMMANDS = (
-    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, explain, convert, doctor,
+    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, explain, probe, features,
+    convert, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenext.cli.arguments import (
     DATA,
     CheckpointOption,
+    DecayOption,
     DeviceOption,
+    DropOption,
+    ExcludeOption,
     FitOption,
+    FreezeOption,
+    GrowOption,
     JsonOption,
     LoadingOption,
     OptionsOption,
+    OverridesOption,
     SizeOption,
     StartOption,
     SyncNormOption,
     ThreadsOption,
+    UnfreezeOption,
     parse_options,
     parse_pairs,
     parse_size,
@@ -35,6 +41,7 @@ from lenext.cli.output import (
     say,
 )
 from lenext.errors import UserError
+from lenext.launch import leads
 
 if TYPE_CHECKING:
     from lenext.training.run import TrainResult
@@ -47,20 +54,19 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    freeze: FreezeOption = None,
+    unfreeze: UnfreezeOption = None,
+    drop_stages: DropOption = None,
+    layer_decay: DecayOption = None,
     size: SizeOption = None,
     fit: FitOption = None,
     channels: Annotated[int | None, typer.Option(help="1 (grey) or 3; what the images have, if not given.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed and arithmetic give the same weights.")] = 0,
     recipe: Annotated[str, typer.Option(help="How to train; `lenext recipes` lists them.")] = "default",
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe.")
-    ] = None,
+    overrides: OverridesOption = None,
     options: OptionsOption = None,
     weights: StartOption = None,
-    grow: Annotated[
-        Literal["paper", "identity"] | None,
-        typer.Option(help="Make the model of the weights of a shallower VGG; docs/growing.md compares the ways."),
-    ] = None,
+    grow: GrowOption = None,
     minutes: Annotated[float | None, typer.Option(help="How long it all may take, in place of epochs.")] = None,
     loading: LoadingOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that decode, with --loading workers.")] = None,
@@ -68,6 +74,7 @@ def train(
     threads: ThreadsOption = None,
     checkpoint: CheckpointOption = 5.0,
     sync_norm: SyncNormOption = False,
+    exclude: ExcludeOption = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one below runs/ if not given.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Let this run, which was interrupted, go on; everything is taken from it.")
@@ -92,10 +99,11 @@ def train(
 
     keep_memory()
     result = run(
-        data, model, epochs=epochs, batch_size=batch_size, lr=lr, size=parse_size(size), fit=fit, channels=channels,
+        data, model, epochs=epochs, batch_size=batch_size, lr=lr, freeze=freeze, unfreeze=unfreeze,
+        drop_stages=drop_stages, layer_decay=layer_decay, size=parse_size(size), fit=fit, channels=channels,
         seed=seed, recipe=recipe, overrides=parse_pairs("--set", overrides), options=parse_options(options),
         weights=weights, grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
-        checkpoint=checkpoint, sync_norm=sync_norm, out=out, progress=TerminalProgress(),
+        checkpoint=checkpoint, sync_norm=sync_norm, exclude=exclude, out=out, progress=TerminalProgress(),
     )  # fmt: skip
     _tell(result, json)
 
@@ -121,7 +129,7 @@ def _resumed(context: typer.Context, run: Path) -> TrainResult:
 
 def _tell(result: TrainResult, json: bool) -> None:
     result = replace(result, seconds=elapsed())
-    if os.environ.get("RANK", "0") != "0":  # of several processes the first one tells
+    if not leads():  # of several processes the first one tells
         return
     if json:
         print_json(asdict(result))

@@ -8,9 +8,10 @@ from pathlib import Path
 from lenext.data.source import Source
 from lenext.errors import UserError
 from lenext.files import exists, is_folder
+from lenext.progress import SILENT, Progress
 
 
-def open_source(location: str | Path) -> Source:
+def open_source(location: str | Path, *, exclude: str | Path | None = None, progress: Progress = SILENT) -> Source:
     """Open a source of labelled images; nothing is decoded yet.
 
         source = open_source("photos/")
@@ -18,11 +19,20 @@ def open_source(location: str | Path) -> Source:
 
     `location` is `digits`, `hub:owner/name`, `shards:` and a pattern of WebDataset shards, a folder of class folders
     (with or without `train`, `val` and `test`), a folder in the Hub's parquet layout, or a CSV or parquet table of
-    path, label and split.
+    path, label and split. The images that the list `exclude` names are left out, unread.
 
     Raises:
-        UserError: nothing there, or no labelled images in it.
+        UserError: nothing there, or no labelled images in it; a list that is none, or of other images.
     """
+    if exclude is None:
+        return _opened(location)
+    from lenext.data.exclusions import read_exclusions, without
+
+    excluded = read_exclusions(exclude)
+    return without(_opened(location), excluded, where=str(exclude), progress=progress)
+
+
+def _opened(location: str | Path) -> Source:
     text = str(location)
     if text == "digits":
         if is_folder(text):

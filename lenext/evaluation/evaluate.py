@@ -55,6 +55,7 @@ def evaluate(
     strict: bool = False,
     device: str = "auto",
     seed: int = 0,
+    exclude: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Judge a classifier on a split of `data`.
@@ -66,6 +67,7 @@ def evaluate(
     is None, it is `test`, else `val`, else the images that training did not see, which is the whole where it saw none
     (known by the bytes of each image). The model chooses among all its classes, or, with `among_present`, among those
     of the data. Unreadable images are left out, or, with `strict`, an error. `seed` is that of places that are drawn.
+    `exclude` is a list of images to leave out, as `lenext check --write-exclusions` writes it.
 
     Raises:
         UserError: no such split or views, a class that the model lacks, or no readable image.
@@ -74,7 +76,7 @@ def evaluate(
     protocol(views)
     exam = Examination(
         [target], data, split=split, among_present=among_present, strict=strict, device=device, seed=seed,
-        progress=progress,
+        exclude=exclude, progress=progress,
     )  # fmt: skip
     return evaluate_one(exam, views).result
 
@@ -91,6 +93,7 @@ def ensemble(
     strict: bool = False,
     device: str = "auto",
     seed: int = 0,
+    exclude: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Judge the average of several classifiers, of any architectures, sizes and preprocessing, on a split of `data`.
@@ -111,7 +114,7 @@ def ensemble(
         raise UserError("an ensemble needs two classifiers or more; give run folders or model files")
     exam = Examination(
         targets, data, split=split, among_present=among_present, strict=strict, device=device, seed=seed,
-        progress=progress,
+        exclude=exclude, progress=progress,
     )  # fmt: skip
     return evaluate_ensemble(exam, views, average=average, fit_weights=fit_weights).result
 

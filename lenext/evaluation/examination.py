@@ -68,14 +68,15 @@ class Examination:
         strict: bool = False,
         device: str = "auto",
         seed: int = 0,
+        exclude: str | Path | None = None,
         progress: Progress = SILENT,
         names: Sequence[str] | None = None,
         started: float | None = None,
     ) -> None:
         """Load the models and open the data.
 
-        `names` are what messages call the targets, and `started` is the instant, on the performance counter, since
-        which time counts as spent.
+        `exclude` is a list of images to leave out. `names` are what messages call the targets, and `started` is the
+        instant, on the performance counter, since which time counts as spent.
 
         Raises:
             UserError: a class of the data that a model lacks, or data that cannot be opened.
@@ -83,7 +84,7 @@ class Examination:
         began = time.perf_counter() if started is None else started
         self.classifiers = [each if isinstance(each, Classifier) else load(each, device=device) for each in targets]
         self.names = _apart(names or [each.name if isinstance(each, Classifier) else str(each) for each in targets])
-        self.source = open_source(data)
+        self.source = open_source(data, exclude=exclude, progress=progress)
         self.columns = [columns_of(self.source, classifier) for classifier in self.classifiers]
         self.split, self.strict, self.among_present = split, strict, among_present
         self.seed, self.progress = seed, progress

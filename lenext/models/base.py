@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from lenext.errors import UserError
 from lenext.models.heads import Head
+from lenext.models.parts import parts_of, select_parts
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class ImageClassifier(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.spec: Spec | None = None
+        self.frozen: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name in the registry, or of the class where the model was built by hand."""
+        return self.spec.name if self.spec else type(self).__name__
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits: (N, C, H, W) -> (N, classes)."""
@@ -66,7 +74,7 @@ class ImageClassifier(nn.Module, ABC):
             UserError: the model has no stages.
         """
         if not self.stages:
-            raise UserError(f"{self._name()} has no stages, so no features; embed(x) gives what enters its last layer")
+            raise UserError(f"{self.name} has no stages, so no features; embed(x) gives what enters its last layer")
         maps = []
         x = self.stem(x)
         for stage in self.stages:
@@ -125,9 +133,44 @@ class ImageClassifier(nn.Module, ABC):
     def require_stage(self, stage: int) -> None:
         """Raise UserError where the model has no such stage, the first being 1."""
         if not self.stages:
-            raise UserError(f"{self._name()} has no stages, so no feature maps")
+            raise UserError(f"{self.name} has no stages, so no feature maps")
         if not 1 <= stage <= len(self.stages):
-            raise UserError(f"{self._name()} has no stage {stage}; give 1 to {len(self.stages)}")
+            raise UserError(f"{self.name} has no stage {stage}; give 1 to {len(self.stages)}")
 
-    def _name(self) -> str:
-        return self.spec.name if self.spec else type(self).__name__
+    def freeze(self, parts: str) -> None:
+        """Let nothing of these parts change in training: no weight, and no statistics of a normalisation.
+
+            model.freeze("stem, stages.0-2")    # or "all but head"
+
+        Frozen parts stay in evaluation mode, whatever `train` is told: norms use the statistics that they have, and
+        nothing is dropped out. Whatever was frozen before and is not among `parts` is free again.
+
+        Raises:
+            UserError: there is no such part, or nothing would be left to train.
+        """
+        chosen = select_parts(self, parts)
+        if set(chosen) >= {part for part, modules in parts_of(self).items() if any(map(_has_weights, modules))}:
+            raise UserError(f"freezing {parts!r} leaves nothing of {self.name} to train; leave the head out")
+        self.freeze_exactly(chosen)
+
+    def freeze_exactly(self, parts: Iterable[str]) -> None:
+        """Let these of `lenext.models.parts.parts_of` be frozen, and no others."""
+        self.frozen = tuple(parts)
+        for part, modules in parts_of(self).items():
+            for module in modules:
+                module.requires_grad_(part not in self.frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; frozen parts stay in the latter."""
+        super().train(mode)
+        if mode and self.frozen:
+            parts = parts_of(self)
+            for part in self.frozen:
+                for module in parts[part]:
+                    module.eval()
+        return self
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())

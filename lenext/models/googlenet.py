@@ -200,7 +200,7 @@ class GoogLeNet(ImageClassifier):
     @property
     def training_only(self) -> tuple[str, ...]:
         """The auxiliary classifiers."""
-        return ("stages.1.auxiliary",)
+        return ("stages.1.auxiliary",) if len(self.stages) > 1 else ()
 
     def forward_train(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the logits and those of the auxiliary classifiers, each (N, classes)."""

@@ -38,6 +38,10 @@ class Head(nn.Module, ABC):
         """
         raise UserError(f"a {type(self).__name__} cannot slide over larger maps: its class has no sliding()")
 
+    def for_map(self, channels: int, size: tuple[int, int], classes: int) -> Head:
+        """Return a new head with one dense layer for a map of an earlier stage, (channels, *size); here of its mean."""
+        return PoolHead(channels, classes)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits: (N, C, H, W) -> (N, classes)."""
         logits: Tensor = self.classifier(self.embed(x))
@@ -110,9 +114,21 @@ class DenseHead(Head):
         Raises:
             UserError: the dense layers were built for another window.
         """
-        layer = self.dense[0].get_parameter("weight")
-        self._require(tuple(self.pool(layer.new_empty(0, self.channels, *window)).shape[1:]))
+        weight = next(self.parameters())
+        self._require(tuple(self.pool(weight.new_empty(0, self.channels, *window)).shape[1:]))
         return Sliding(self.pool, self.convolutional(), window, self.stride, shifted=shifted)
+
+    def for_map(self, channels: int, size: tuple[int, int], classes: int) -> Head:
+        """Return a new head with one dense layer for a map of an earlier stage, (channels, *size).
+
+        It sees means over squares, in about the grid that this head's dense layers see.
+        """
+        stride = max(1, min(side // grid for side, grid in zip(size, self.size, strict=True)))
+        pooled = (size[0] // stride, size[1] // stride)
+        classifier = nn.Linear(channels * pooled[0] * pooled[1], classes)
+        return DenseHead(
+            channels, pooled, (), classifier, pool=nn.AvgPool2d(stride), stride=stride, activation=nn.Identity
+        )
 
     def _require(self, shape: tuple[int, ...]) -> None:
         if shape != (self.channels, *self.size):

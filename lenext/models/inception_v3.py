@@ -22,6 +22,8 @@ from lenext.models.heads import PoolHead
 from lenext.models.initialisation import Init, draw, initialise
 from lenext.registry import Claim, Facts, Published, register
 
+AUXILIARY_AFTER = 2  # stages
+
 WIDE, TALL = (1, 7), (7, 1)
 
 
@@ -154,10 +156,13 @@ class InceptionV3(ImageClassifier):
 
     def forward_train(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the logits and those of the auxiliary classifier, each (N, classes)."""
-        first, second, third = self.stages
-        middle = second(first(self.stem(x)))
-        logits: Tensor = self.head(third(middle))
-        return logits, [classifier(middle) for classifier in self.auxiliary]
+        x = self.stem(x)
+        auxiliary: list[Tensor] = []
+        for number, stage in enumerate(self.stages, 1):
+            x = stage(x)
+            if number == AUXILIARY_AFTER:
+                auxiliary = [classifier(x) for classifier in self.auxiliary]
+        return self.head(x), auxiliary
 
 
 def _truncated(model: nn.Module) -> None:

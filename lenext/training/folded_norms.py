@@ -25,13 +25,20 @@ def has_folded_norms(model: ImageClassifier) -> bool:
 
 
 @torch.no_grad()
-def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor]) -> None:
-    """Give every norm the mean and variance of what reaches it, of images (N, C, H, W); the answers stay the same."""
-    sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, norm in _norms(model).items()}
+def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor]) -> bool:
+    """Give each norm the mean and variance of what reaches it, of images (N, C, H, W); the answers stay the same.
+
+    Frozen norms, which use the statistics that they have in training too, are left as they are; the answer is whether
+    there are others.
+    """
+    trained = {name: norm for name, norm in _norms(model).items() if norm.weight.requires_grad}
+    if not trained:
+        return False
+    sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, norm in trained.items()}
     training = model.training
     hooks = [
         norm.register_forward_pre_hook(lambda _, inputs, name=name: _add(sums[name], inputs[0]))
-        for name, norm in _norms(model).items()
+        for name, norm in trained.items()
     ]
     model.eval()
     for images in batches:
@@ -39,7 +46,7 @@ def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor]) -> None:
     for hook in hooks:
         hook.remove()
     model.train(training)
-    for name, norm in _norms(model).items():
+    for name, norm in trained.items():
         count, total, squares = sums[name]
         if not count.any():  # a part that only training uses
             continue
@@ -56,6 +63,7 @@ def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor]) -> None:
         norm.bias.copy_(shift + before * mean)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
+    return True
 
 
 def _norms(model: ImageClassifier) -> dict[str, nn.BatchNorm2d]:

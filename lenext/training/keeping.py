@@ -28,6 +28,7 @@ class Place:
 
     `best` is the loss of the best epoch on the images that early stopping goes by, `since` how many came after it.
     `losses` are of the steps of the epoch under way, which has taken `seconds` so far, `waited` of them for images.
+    `freed` of the parts that were frozen at the start are not any more.
     """
 
     epochs: int = 0
@@ -38,6 +39,7 @@ class Place:
     lr: float = 0.0
     seconds: float = 0.0
     waited: float = 0.0
+    freed: int = 0
 
     def begin_epoch(self) -> None:
         """Count an epoch as finished."""

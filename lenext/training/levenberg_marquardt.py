@@ -55,7 +55,7 @@ class DiagonalLevenbergMarquardt(Optimizer):
     ) -> None:
         """Measure the second derivatives on `images`, each (1, C, H, W), with answers drawn from the seed."""
         generator = np.random.default_rng(seed)
-        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        parameters = [weight for group in self.param_groups for weight in group["params"] if weight.requires_grad]
         sums, count = [torch.zeros_like(parameter) for parameter in parameters], 0
         for image in images:
             logits, _ = model(image)

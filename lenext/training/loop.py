@@ -17,6 +17,7 @@ from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folder.checkpoint import Checkpoint
+from lenext.training.freezing import parts_free_again
 from lenext.training.keeping import Keeping, Place, restore
 from lenext.training.levenberg_marquardt import IMAGES, DiagonalLevenbergMarquardt
 from lenext.training.pace import Pace
@@ -110,6 +111,9 @@ def _make_steps(
 ) -> None:
     """Make the steps of an epoch that are left."""
     number, recipe, model = place.epochs + 1, work.recipe, work.model
+    if not place.losses:
+        place.freed = int(work.group.sums(parts_free_again(work.frozen, recipe, pace.done) * work.group.first)[0])
+    work.free(place.freed)
     model.train()
     began = pace.begin() - place.seconds
     if isinstance(work.optimiser, DiagonalLevenbergMarquardt) and not place.losses:

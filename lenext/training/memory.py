@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import torch
 
+from lenext.cost.cost import Total
 from lenext.cost.profile import profile
 from lenext.data.reading import free_memory
 from lenext.errors import LenextError, UserError
 from lenext.launch import local_processes
 from lenext.models import ImageClassifier
 from lenext.progress import Progress
+from lenext.training.freezing import never_trained
 from lenext.training.recipes.recipe import Recipe
 
 LEAST = 0.4  # of what is counted: what is kept for the way back alone, in bfloat16
@@ -63,10 +65,13 @@ class StepMemory:
 def step_memory(model: ImageClassifier, recipe: Recipe, images: int, device: torch.device) -> StepMemory:
     """Return the memory that a process takes for a step of so many images."""
     assert model.spec is not None
-    total = profile(model, size=model.spec.size, batch=1).total
+    rows = profile(model, size=model.spec.size, batch=1).rows
+    still = () if recipe.unfreeze else tuple(f"{path}." for path in never_trained(model))
+    whole, total = Total.of(rows, 1), Total.of([row for row in rows if not f"{row.path}.".startswith(still)], 1)
     weights = total.training_bytes[KIND[recipe.optimizer]] - total.training_activation_bytes
+    weights += whole.parameter_bytes - total.parameter_bytes
     free = torch.get_device_module(device).mem_get_info(device)[0] if device.type == "cuda" else free_memory()
-    fixed = weights + (total.parameter_bytes if recipe.ema else 0)
+    fixed = weights + (whole.parameter_bytes if recipe.ema else 0)
     processes = local_processes() if device.type == "cpu" else 1
     return StepMemory(
         fixed, max(1, total.training_activation_bytes), images, min(recipe.accumulate, images), free // processes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,15 @@ from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
+from lenext.training.freezing import freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
-from lenext.training.recipes import Recipe, Situation, make_recipe, remarks
+from lenext.training.recipes import Recipe, Situation, about, make_recipe, remarks
 from lenext.training.recipes.situation import all_grey, training_split
 from lenext.training.settings import Settings, network_rates
+from lenext.training.similarity import measured_separation
+from lenext.transfer.separation import Separation
 from lenext.weights.classes import ClassList
 
 JUDGING_BATCH = 256
@@ -46,7 +50,7 @@ class Prepared:
 
     `data` and `watched`, the images that early stopping goes by, are whole; the loaders have this process's part.
     `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
-    `trained_on` the digests of the images behind the weights.
+    `trained_on` the digests of the images behind the weights. `separation` is what was measured of the first weights.
     """
 
     model: ImageClassifier
@@ -64,6 +68,7 @@ class Prepared:
     origin: Mapping[str, Any]
     trained_on: NDArray[np.uint64]
     notes: list[str] = field(default_factory=list)
+    separation: Separation | None = None
 
 
 def prepare(
@@ -74,34 +79,33 @@ def prepare(
     *,
     started: float,
     group: Group = ALONE,
+    record: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Read the images and build the model; weights that do not fit are refused before any image is read.
 
-    `started` is the instant, on the performance counter, that the time which the settings allow counts from.
+    `started` is the instant, on the performance counter, that the time which the settings allow counts from. `record`
+    is that of a run that goes on: what it measured of its images is not measured again.
 
     Raises:
         UserError: a mistake in the settings or in the data.
     """
-    situation = _situation(settings, source)
-    recipe = make_recipe(settings.recipe, situation, settings.overrides)
-    options = {**network_rates(recipe), **settings.options}
-    start = settings.start(source.class_names, options)
-    stored = Preprocessing.from_json(start.preprocessing, str(settings.weights)) if start else None
-    if stored is not None:  # whose size is that of the images
-        recipe = make_recipe(settings.recipe, replace(situation, size=stored.form.size), settings.overrides)
+    began = _begin(settings, source, device, progress, group, record)
+    start, stored, recipe, options = began.start, began.stored, began.recipe, began.options
     data = read_training_data(
         source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
     )
     trained_on = np.unique(data.train.digests)  # those set aside count too, for they choose the weights
     data, watched = _set_aside(data, recipe, settings)
-    model = _model(settings, source, data, start, options)
+    model = _model(settings, source, data, start, recipe, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = min(recipe.batch_size, len(data.train.images))
     memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
+    if recipe.freeze and not start:
+        notes.append(f"note: {recipe.freeze} stays as it was drawn, at random; --weights says what to start from")
     if start and has_folded_norms(model):
-        notes.append(_unfold(model, data, recipe, device, settings))
+        notes += _unfold(model, data, recipe, device, settings)
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -124,8 +128,52 @@ def prepare(
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
         np.union1d(trained_on, start.trained_on) if start else trained_on,
-        notes,
+        notes, began.separation,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """The recipe, the options of the architecture, and the weights to start from with their preprocessing."""
+
+    recipe: Recipe
+    options: Mapping[str, Any]
+    start: Pretrained | None = None
+    stored: Preprocessing | None = None
+    separation: Separation | None = None
+
+
+def _begin(
+    settings: Settings,
+    source: Source,
+    device: torch.device,
+    progress: Progress,
+    group: Group,
+    record: Mapping[str, Any] | None,
+) -> _Beginning:
+    situation = _situation(settings, source)
+    recipe = make_recipe(settings.recipe, situation, settings.overrides)
+    options = {**network_rates(recipe), **settings.options}
+    start = settings.start(source.class_names, options)
+    if start is None:
+        return _Beginning(recipe, options)
+    stored = Preprocessing.from_json(start.preprocessing, str(settings.weights))
+    said = None
+    if about(recipe.name).compares:
+        measured = partial(_measured, start, stored, source, device, settings.seed, progress)
+        said = record["separation"] if record and "recipe" in record else group.agreed(measured)
+    separation = Separation(tuple(said["top1"]), said["drop"]) if said else None
+    situation = replace(situation, size=stored.form.size, separation=separation)  # the size is that of the images
+    recipe = make_recipe(settings.recipe, situation, settings.overrides)
+    if recipe.drop_stages and "drop_stages" not in options:
+        options = {**network_rates(recipe), **settings.options}
+        start = settings.start(source.class_names, options)
+    return _Beginning(recipe, options, start, stored, separation)
+
+
+def _measured(*arguments: Any) -> dict[str, Any] | None:
+    found = measured_separation(*arguments)
+    return asdict(found) if found else None
 
 
 def _arithmetic(
@@ -167,12 +215,19 @@ def _situation(settings: Settings, source: Source) -> Situation:
 
 
 def _model(
-    settings: Settings, source: Source, data: TrainingData, start: Pretrained | None, options: Mapping[str, Any]
+    settings: Settings,
+    source: Source,
+    data: TrainingData,
+    start: Pretrained | None,
+    recipe: Recipe,
+    options: Mapping[str, Any],
 ) -> ImageClassifier:
-    if start is not None:
-        return start.model
     form = data.preprocessing.form
-    return create(settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size, **options)
+    model = start.model if start else create(
+        settings.model, classes=len(source.class_names), in_channels=form.channels, size=form.size, **options
+    )  # fmt: skip
+    freeze_at_start(model, recipe)
+    return model
 
 
 def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[TrainingData, Reading | None]:
@@ -190,12 +245,16 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
 
 def _unfold(
     model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
-) -> str:
-    """Give the norms of weights that were made for shipping the statistics of some of the images."""
+) -> list[str]:
+    """Give the norms of weights made for shipping statistics of some images, where they are trained, now or later."""
+    frozen = model.frozen
+    if recipe.unfreeze:
+        model.freeze_exactly(())
     count = min(STATISTICS, len(data.train.images))
     chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
     form = data.preprocessing.form
     some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
     loader = Loader(some, data.preprocessing, batch_size=32, device=device)
-    unfold_norms(model, (batch.images for batch in loader.in_order()))
-    return f"note: the weights came with folded norms, which got the statistics of {count} images"
+    unfolded = unfold_norms(model, (batch.images for batch in loader.in_order()))
+    model.freeze_exactly(frozen)
+    return [f"note: the weights came with folded norms, which got the statistics of {count} images"] if unfolded else []

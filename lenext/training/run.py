@@ -23,7 +23,7 @@ from lenext.device import choose_device, set_threads
 from lenext.errors import LenextError, Terminated, UserError
 from lenext.files import exists
 from lenext.growing import How
-from lenext.launch import launch_began, launch_name, restarted
+from lenext.launch import launch_began, launch_name, leads, restarted
 from lenext.processes import Group, joined_group
 from lenext.progress import SILENT, Progress
 from lenext.training.folder.checkpoint import Checkpoint, checkpoint_path, last_checkpoint, read_checkpoint, set_aside
@@ -65,22 +65,24 @@ def train(
     threads: int | None = None,
     checkpoint: float = MINUTES,
     sync_norm: bool = False,
+    exclude: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress = SILENT,
+    **values: Any,
 ) -> TrainResult:
     """Train `model` on `data` and keep everything in a run folder.
 
-        result = lenext.train("photos/", "lenet5", epochs=5)
-        print(result.top1, result.run)
+        print(lenext.train("photos/", "lenet5", epochs=5).run)
 
-    `data` is any source that `lenext.data.opening.open_source` opens. `recipe` names a recipe, whose values `epochs`,
-    `batch_size`, `lr` and `overrides` replace. `fit` says how a photo's shape meets the model's: `crop`, `pad` or
-    `squash`; `channels` is 1 or 3, or what the images have. `options` are those of the architecture, such as
-    `{"shortcut": "D"}`. `weights` is what to start from, with its options; they may be those of a shallower model
-    where `grow` says how `lenext.grow` makes `model` of it. `minutes`, in place of epochs, is how long all
-    of it may take. `loading` is where decoded images are kept: `memory`, `cache` (on disk, for later epochs and runs),
-    nowhere (`workers`, so many processes that decode), or `auto`, the first of these that has room. A checkpoint is
-    written after every epoch, and every `checkpoint` minutes. `out` is the run folder, a new one below `runs/` if None.
+    `data` is any source of `lenext.data.opening.open_source`. `recipe` names a recipe, whose values `epochs`,
+    `batch_size`, `lr`, `overrides` and further `values`, such as `freeze="all but head"`, replace. `fit` says how a
+    photo's shape meets the model's: `crop`, `pad` or `squash`; `channels` is 1 or 3, or what the images have.
+    `options` are those of the architecture, such as `{"shortcut": "D"}`. `weights` is what to start from, with its
+    options; they may be those of a shallower model where `grow` says how `lenext.grow` makes `model` of it. `minutes`,
+    in place of epochs, is how long all of it may take. `loading` is where decoded images are kept: `memory`, `cache`
+    (on disk, for later runs), nowhere (`workers`, so many processes that decode), or `auto`, the first that has room.
+    A checkpoint is written after every epoch, and every `checkpoint` minutes. `exclude` lists images to leave out, as
+    `lenext check --write-exclusions` does. `out` is the run folder, a new one below `runs/` if None.
 
     Under torchrun, all processes train together, each on its part of every batch; `sync_norm` lets batch norms take
     their statistics over all parts. Where torchrun starts its processes again, they go on from the last checkpoint.
@@ -92,12 +94,12 @@ def train(
     started = time.perf_counter()
     settings = Settings(
         data=str(data), model=model, recipe=recipe, fit=fit, channels=channels, seed=seed, options=dict(options or {}),
-        overrides=_merged(overrides or {}, epochs=epochs, batch_size=batch_size, lr=lr),
+        overrides=_merged(overrides or {}, epochs=epochs, batch_size=batch_size, lr=lr, **values),
         size=as_size(size) if size is not None else None, weights=str(weights) if weights is not None else None,
         grow=grow, minutes=minutes, loading=loading, workers=workers, device=device, threads=threads,
-        checkpoint=checkpoint, sync_norm=sync_norm,
+        checkpoint=checkpoint, sync_norm=sync_norm, exclude=str(exclude) if exclude is not None else None,
     )  # fmt: skip
-    source = open_source(data)
+    source = _source(settings, progress)
     with joined_group() as group:
         return _begin(settings, source, out, group, progress, started)
 
@@ -119,7 +121,11 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> TrainResult:
         return _resume(Path(run), group, progress, started)
 
 
-def _merged(overrides: Mapping[str, Any], **shortcuts: float | None) -> dict[str, Any]:
+def _source(settings: Settings, progress: Progress) -> Source:
+    return open_source(settings.data, exclude=settings.exclude, progress=progress if leads() else SILENT)
+
+
+def _merged(overrides: Mapping[str, Any], **shortcuts: Any) -> dict[str, Any]:
     """Return the values of the recipe that are given as arguments of their own, and the others."""
     given = {key: value for key, value in shortcuts.items() if value is not None}
     for key in given.keys() & overrides.keys():
@@ -197,7 +203,7 @@ def _resume(run: Path, group: Group, progress: Progress, started: float) -> Trai
         group.agreed(lambda: found.append(_taken_up(run, folder, progress)))
         checkpoint = _sent(run, found[0] if found else None, group)
         settings = settings_of(record, run)
-        plan = _Plan(settings, open_source(settings.data), record, checkpoint)
+        plan = _Plan(settings, _source(settings, progress), record, checkpoint)
         return _execute(plan, group, folder, progress, started)
 
 
@@ -240,7 +246,10 @@ def _execute(plan: _Plan, group: Group, folder: RunFolder | None, progress: Prog
         set_threads(settings.threads)
         torch.manual_seed(settings.seed)
         device = group.device(choose_device(settings.device))
-        ready = prepare(settings, plan.source, device, progress, started=started - plan.spent, group=group)
+        ready = prepare(
+            settings, plan.source, device, progress, started=started - plan.spent, group=group,
+            record=plan.record,
+        )  # fmt: skip
         record = full_record(plan.record, settings, ready, plan.source, group)
         if group.agreed(lambda: record["data"]["digest"]) != record["data"]["digest"]:
             raise UserError(f"the images of {settings.data} are others here than on the machine of the first process")

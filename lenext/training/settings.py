@@ -17,19 +17,22 @@ from lenext.growing import How, grow, require_how
 from lenext.models import lookup
 from lenext.models.skeleton import Skeleton
 from lenext.registry import COMMON
+from lenext.training.freezing import freeze_at_start, is_head_alone
 from lenext.training.recipes import Recipe, Situation, make_recipe
 
 MANY = 1_000_000  # images, for a recipe that is made to be checked before any is counted
 MOST_WORKERS = 256
 MINUTES = 5.0  # from one checkpoint to the next
-SHORTCUTS = ("epochs", "batch_size", "lr")  # values of the recipe with an option of their own
+# Values of the recipe with an option of their own.
+SHORTCUTS = ("epochs", "batch_size", "lr", "freeze", "unfreeze", "drop_stages", "layer_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a run was asked to do. None leaves a choice open; `overrides` are values of the recipe.
 
-    `options` are those of the architecture. `checkpoint` is how many minutes there are from one to the next.
+    `options` are those of the architecture. `checkpoint` is how many minutes there are from one to the next. `exclude`
+    is the list of images to leave out.
     """
 
     data: str
@@ -50,6 +53,7 @@ class Settings:
     threads: int | None = None
     checkpoint: float = MINUTES
     sync_norm: bool = False
+    exclude: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before any data is read."""
@@ -83,21 +87,24 @@ class Settings:
             finite = math.isfinite(value) if isinstance(value, float) else isinstance(value, bool | int | str)
             if not finite:
                 raise UserError(f"option {key} {value!r} cannot be: give a finite number, a word, true or false")
-        self._require_buildable(network_rates(recipe), recipe.name)
+        self._require_buildable(recipe)
 
-    def _require_buildable(self, rates: Mapping[str, Any], recipe: str) -> None:
+    def _require_buildable(self, recipe: Recipe) -> None:
+        rates = network_rates(recipe)
         options = {**rates, **self.options}
-        if not options:
+        if not (options or recipe.freeze or recipe.unfreeze):
             return
         try:
             with Skeleton():
-                create(self.model, size=self.size, **options)
+                model = create(self.model, size=self.size, **options)
+            freeze_at_start(model, recipe)
         except UserError as error:
             own = [key for key in rates if key not in self.overrides and f"'{key}'" in str(error)]
             if not own:
                 raise
             raise UserError(
-                f"the recipe {recipe} sets {own[0]}, which {self.model} does not have; leave it out: --set {own[0]}=-1"
+                f"the recipe {recipe.name} sets {own[0]}, which {self.model} does not have; leave it out: "
+                f"--set {own[0]}=-1"
             ) from error
 
     def form(self) -> ImageForm:
@@ -115,7 +122,17 @@ class Settings:
             grey=self.channels == 1,
             pretrained=self.weights is not None,
             lr_scale=facts.lr_scale,
+            head_alone=self._head_alone(),
         )
+
+    def _head_alone(self) -> bool:
+        parts = self.overrides.get("freeze")
+        if not isinstance(parts, str) or not parts:
+            return False
+        with Skeleton():
+            model = create(self.model, size=self.size, **self.options)
+        model.freeze(parts)
+        return is_head_alone(model)
 
     def start(self, class_names: Sequence[str], options: Mapping[str, Any]) -> Pretrained | None:
         """Return the model to start from, its head for the classes of the data, or None where nothing is said.
@@ -143,7 +160,7 @@ class Settings:
         """Return the command line that does the same again."""
         words = ["lenext", "train", self.data, "--model", self.model]
         for key in ("recipe", "fit", "channels", "seed", "weights", "grow", "minutes", "loading", "workers",
-                    "device", "threads", "checkpoint"):  # fmt: skip
+                    "device", "threads", "checkpoint", "exclude"):  # fmt: skip
             value = getattr(self, key)
             if value != type(self).__dataclass_fields__[key].default:
                 words += [f"--{key}", str(value)]
@@ -170,6 +187,7 @@ class Settings:
 
 
 def network_rates(recipe: Recipe) -> dict[str, Any]:
-    """Return the options of the architecture that the recipe sets."""
+    """Return the options of the architecture that the recipe sets, such as its rates."""
     rates = {"dropout": recipe.dropout, "stochastic_depth": recipe.stochastic_depth}
-    return {key: rate for key, rate in rates.items() if rate >= 0}
+    cut = {"drop_stages": recipe.drop_stages} if recipe.drop_stages else {}
+    return {**{key: rate for key, rate in rates.items() if rate >= 0}, **cut}

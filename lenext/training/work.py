@@ -10,6 +10,7 @@ from torch import Tensor
 from lenext.data.loader import Batch
 from lenext.errors import LenextError, UserError
 from lenext.models import ImageClassifier
+from lenext.models.parts import parts_of
 from lenext.processes import ALONE, Group
 from lenext.training.arithmetic import Arithmetic, Forward
 from lenext.training.average import Average
@@ -40,11 +41,26 @@ class Work:
             model, recipe, criterion, arithmetic, group,
         )  # fmt: skip
         self.local_forward = arithmetic.prepare(model)
+        self.frozen = model.frozen  # at the start
         self.forward = group.shared(model, self.local_forward)
         self.optimiser = make_optimiser(model, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
-        self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self._note_what_changes()
+
+    def free(self, count: int) -> None:
+        """Let the last `count` of the parts that were frozen at the start be trained."""
+        frozen = self.frozen[: len(self.frozen) - count]
+        if frozen != self.model.frozen:
+            self.model.freeze_exactly(frozen)
+            self.forward = self.group.shared(self.model, self.local_forward)
+            self._note_what_changes()
+
+    def _note_what_changes(self) -> None:
+        """Note the weights that are trained, and the statistics that are gathered."""
+        self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        parts = parts_of(self.model)
+        still = {b for part in self.model.frozen for module in parts[part] for b in module.buffers()}
+        self.statistics = [b for b in self.model.buffers() if b.is_floating_point() and b not in still]
 
     def answers(self, images: Tensor, forward: Forward | None = None) -> tuple[Tensor, list[Tensor]]:
         """Return the logits of images (N, C, H, W), and those of auxiliary classifiers."""
@@ -74,7 +90,7 @@ class Work:
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for group in self.optimiser.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.group.average(self.statistics)

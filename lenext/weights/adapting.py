@@ -57,6 +57,15 @@ def adapt(
     return adapted
 
 
+def without_dropped(model: ImageClassifier, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return `tensors` of the whole network as `model` takes them, which lacks its last stages and has a new head."""
+    own = model.state_dict()
+    return {
+        **{name: tensor for name, tensor in own.items() if name.startswith("head.")},
+        **{name: tensor for name, tensor in tensors.items() if name in own and not name.startswith("head.")},
+    }
+
+
 def rows_kept(count: int, old: ClassList | None, new: Sequence[str] | int) -> list[int | None] | None:
     """Return which row of an old head of `count` classes each of the `new` ones keeps; None where all stays as it is.
 

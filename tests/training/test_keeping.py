@@ -21,6 +21,7 @@ from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.training.arithmetic import Arithmetic
 from lenext.training.folder.checkpoint import checkpoint_files, last_checkpoint, read_checkpoint
+from lenext.training.freezing import freeze_at_start
 from lenext.training.keeping import Keeping
 from lenext.training.loop import Epoch, fit
 from lenext.training.pace import Pace
@@ -54,6 +55,7 @@ def run(
     data: TrainingData, recipe: Recipe, arithmetic: Arithmetic | None = None, **more: Any
 ) -> tuple[ImageClassifier, list[Epoch]]:
     model = built()
+    freeze_at_start(model, recipe)
     train = TrainingLoader(
         data.train, data.preprocessing, batch_size=recipe.batch_size, device=CPU, augmentation=recipe.augmentation
     )
@@ -104,8 +106,9 @@ def assert_same(ours: tuple[ImageClassifier, list[Epoch]], theirs: tuple[ImageCl
         {"optimizer": "sgd", "momentum": 0, "early_stopping": 2},
         {"optimizer": "rmsprop", "eps": 0.1, "cutmix": 1.0, "sampling": "balanced"},
         {"optimizer": "sdlm", "lr": 1e-3, "schedule": "exponential", "decay": 0.5},
+        {"unfreeze": 0.7, "layer_decay": 0.7, "ema": 0.9},
     ],
-    ids=["everything", "sgd", "no momentum", "rmsprop", "sdlm"],
+    ids=["everything", "sgd", "no momentum", "rmsprop", "sdlm", "unfreezing"],
 )
 @pytest.mark.parametrize("step", [1, 3, 5])
 def test_from_any_step_on_training_is_the_same(

@@ -7,13 +7,15 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW
 
+import lenext
+from lenext.models import ImageClassifier
 from lenext.training.optimiser import make_optimiser
 from lenext.training.recipes import Situation, make_recipe
 from lenext.training.schedule import rate_share
 
 
-def model() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+def model() -> ImageClassifier:
+    return lenext.create("resnet20_cifar", classes=2, depth=0.3)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("default", AdamW), ("sgd", SGD)])
@@ -24,14 +26,27 @@ def test_norms_and_biases_are_not_decayed(name: str, kind: type) -> None:
     decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
     assert len(decay) == len(list(net.parameters()))
     for path, parameter in net.named_parameters():
-        assert decay[id(parameter)] == (0.3 if path in ("0.weight", "3.weight") else 0.0), path
+        is_norm = isinstance(net.get_submodule(path.rpartition(".")[0]), nn.BatchNorm2d)
+        assert decay[id(parameter)] == (0.0 if is_norm or path.endswith("bias") else 0.3), path
 
 
-def test_frozen_parameters_are_left_out() -> None:
+def test_frozen_parameters_are_left_out_unless_they_are_to_be_free_again() -> None:
     net = model()
-    net.get_parameter("0.weight").requires_grad_(False)
-    optimiser = make_optimiser(net, make_recipe("default", Situation(train_images=100), {}))
-    assert sum(len(group["params"]) for group in optimiser.param_groups) == 5
+    net.freeze("all but head")
+    situation = Situation(train_images=100)
+    optimiser = make_optimiser(net, make_recipe("default", situation, {}))
+    assert {p for group in optimiser.param_groups for p in group["params"]} == set(net.head.parameters())
+    optimiser = make_optimiser(net, make_recipe("default", situation, {"unfreeze": 0.5}))
+    assert {p for group in optimiser.param_groups for p in group["params"]} == set(net.parameters())
+
+
+def test_each_part_is_trained_at_a_share_of_the_rate_of_the_next() -> None:
+    net = model()
+    optimiser = make_optimiser(net, make_recipe("default", Situation(train_images=100), {"layer_decay": 0.5}))
+    share = {id(p): group["share"] for group in optimiser.param_groups for p in group["params"]}
+    wanted = {"head.classifier": 1.0, "stages.2": 0.5, "stages.1": 0.25, "stages.0": 0.125, "stem": 0.0625}
+    for path, parameter in net.named_parameters():
+        assert share[id(parameter)] == next(value for part, value in wanted.items() if path.startswith(part)), path
 
 
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine", "linear"])

@@ -72,19 +72,39 @@ def look(
     sums = torch.zeros(len(reading.images), len(classifier.class_names), dtype=torch.float64)
     counts = torch.zeros(len(sums), dtype=torch.float64)
     pixels = 0
-    chunks = one_ahead(_decoded_chunks(reading, protocol, form, seed))
-    for chunk in progress.track(chunks, what, len(sums), lambda chunk: chunk.images):
-        for batch in _batches(chunk.views):
-            places = torch.tensor([index for index, _ in batch])
-            images = torch.from_numpy(np.stack([view for _, view in batch])).to(classifier.device)
-            sums.index_add_(0, places, _probabilities(network, classifier.preprocessing.normalise(images), protocol))
-            counts.index_add_(0, places, torch.ones(len(places), dtype=torch.float64))
-            pixels += len(places) * images.shape[1] * images.shape[2]
+    for places, images in seen(classifier, reading, protocol, seed=seed, what=what, progress=progress):
+        sums.index_add_(0, places, _probabilities(network, images, protocol))
+        counts.index_add_(0, places, torch.ones(len(places), dtype=torch.float64))
+        pixels += len(places) * images.shape[2] * images.shape[3]
     # Highest probabilities do not sum to one, as the averages of others do.
     probabilities = sums / (sums.sum(1, keepdim=True) if protocol.largest else counts[:, None])
     logits = probabilities.clamp(min=1e-300).log().float().numpy()
     native = form.size[0] * form.size[1] * len(sums)
     return Looked(Judgement(logits, reading.labels), float(counts.mean()), pixels / native)
+
+
+def seen(
+    classifier: Classifier,
+    reading: Reading,
+    protocol: Protocol,
+    *,
+    seed: int = 0,
+    what: str = "looking",
+    progress: Progress = SILENT,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the views of all images, some at a time: the index of each one's image, (n,), and the views, (n, C, H, W).
+
+    Those of an image come in the protocol's order where all have one size.
+
+    Raises:
+        LenextError: an image that could be read before no longer can.
+    """
+    chunks = one_ahead(_decoded_chunks(reading, protocol, classifier.preprocessing.form, seed))
+    for chunk in progress.track(chunks, what, len(reading.images), lambda chunk: chunk.images):
+        for batch in _batches(chunk.views):
+            places = torch.tensor([index for index, _ in batch])
+            images = torch.from_numpy(np.stack([view for _, view in batch])).to(classifier.device)
+            yield places, classifier.preprocessing.normalise(images)
 
 
 def _probabilities(network: nn.Module, images: Tensor, protocol: Protocol) -> Tensor:

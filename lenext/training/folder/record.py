@@ -81,6 +81,7 @@ def full_record(
         "recipe": asdict(ready.recipe),
         "arithmetic": asdict(ready.arithmetic),
         "preprocessing": data.preprocessing.to_json(),
+        "separation": asdict(ready.separation) if ready.separation else None,
         "steps": None if settings.minutes else ready.pace.steps,
         "data": {
             "location": source.location,
@@ -123,6 +124,8 @@ def settings_of(record: Mapping[str, Any], run: Path) -> Settings:
             said |= {"weights": str(run / START), "grow": None}
         elif said["weights"] is not None and exists(folder / said["weights"]):
             said["weights"] = str(folder / said["weights"])
+        if said.get("exclude") is not None and exists(folder / said["exclude"]):
+            said["exclude"] = str(folder / said["exclude"])
         if "recipe" in record:
             chosen = Arithmetic(**record["arithmetic"]).overrides()
             said["overrides"] = {**said["overrides"], **chosen}

@@ -10,6 +10,8 @@ from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
 FEW = 2_000  # training images below which a photo is shown in many forms
+ENOUGH = 95.0  # percent that a head on what is there tells apart, from which on nothing else is trained
+HEAD_RATE = 1e-2  # at which a head alone learns
 STEPS = 600  # that a small set is trained for at least
 DIGITS = "lenext train digits --model lenet5 --recipe {}"
 
@@ -152,12 +154,64 @@ def cifar_fast(situation: Situation) -> Recipe:
     )
 )
 def finetune(situation: Situation) -> Recipe:
-    """AdamW at a tenth of the usual rate, so that what the weights know is kept; photos are cut gently."""
+    """AdamW at a tenth of the usual rate, so that what the weights know is kept; photos are cut gently.
+
+    Where all but the head is frozen, the head learns for longer and at a higher rate.
+    """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
-    return dataclasses.replace(
-        made, lr=3e-4, epochs=min(made.epochs, 20), schedule="cosine", warmup=0.1, augmentation=parts
+    rate, epochs = (HEAD_RATE, made.epochs) if situation.head_alone else (3e-4, min(made.epochs, 20))
+    return dataclasses.replace(made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts)
+
+
+@recipe(
+    About(
+        title="From weights of another task",
+        paper="1411.1792",
+        command="lenext train photos/ --model mobilenet_v2 --weights FILE --recipe transfer",
+        reached=(tiny_form("lenet5", 98.48),),
+        tiny={"epochs": 6},
+        tiny_command=DIGITS.format("transfer:tiny"),
+        general=True,
+        compares=True,
     )
+)
+def transfer(situation: Situation) -> Recipe:
+    """One of four ways, by how many images there are and by whether the old task was like the new one.
+
+    Few images of a similar task: the last layer alone is trained, and where that does not tell them apart well enough,
+    the parts before it after it, one by one. Many: all of it, gently, the first stages least. Few images of another
+    task: the last stages are cut off, and a new head is trained, then what is left. Many: all of it, at a higher rate,
+    the weights being but a start. Whether the tasks are alike is measured on some of the images: by which stage of the
+    network tells their classes apart best.
+    """
+    found, images = situation.separation, situation.train_images
+    if not situation.pretrained:
+        return dataclasses.replace(_one_cycle(images), why="for random weights: there are none to start from")
+    gentle = finetune(situation)
+    few = images < FEW
+    similar = found is None or found.similar
+    told = f"{'few' if few else 'many'} images ({images:,}) of {'a similar' if similar else 'another'} task"
+    why = f"for {told}: {found.words if found else 'nothing was measured'}"
+    one_by_one = dataclasses.replace(
+        gentle, lr=3e-3, epochs=_one_cycle(images).epochs, freeze="all but head", unfreeze=0.4, layer_decay=0.7
+    )
+    if few and similar and (found is None or found.top1[-1] >= ENOUGH):
+        why += "; the last layer alone is trained"
+        epochs = one_by_one.epochs
+        return dataclasses.replace(gentle, lr=HEAD_RATE, epochs=epochs, freeze="all but head.classifier", why=why)
+    if few and similar:
+        why += "; the head is trained first, then the parts before it, one by one"
+        return dataclasses.replace(one_by_one, freeze="all but head.classifier", why=why)
+    if similar:
+        why += "; all of it is trained, the first stages least"
+        return dataclasses.replace(gentle, layer_decay=0.7, why=why)
+    assert found is not None
+    if few:
+        cut = f"{found.drop} of its stages {'is' if found.drop == 1 else 'are'} cut off"
+        why += f"; {cut}, and a new head is trained first, then the parts before it, one by one"
+        return dataclasses.replace(one_by_one, drop_stages=found.drop, why=why)
+    return dataclasses.replace(gentle, lr=1e-3, why=f"{why}; all of it is trained, at a higher rate")
 
 
 @recipe(

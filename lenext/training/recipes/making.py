@@ -38,7 +38,7 @@ class About:
 
     `models` are those that the paper trained by it. `tiny` are the values of the small form, which `tiny_command`
     trains on two cores in a minute. A `general` recipe is for any network, and takes the share of its rate that each
-    one bears.
+    one bears. One that `compares` depends on how much the task is like that of the weights to start from.
     """
 
     title: str
@@ -49,6 +49,7 @@ class About:
     tiny: Mapping[str, Any]
     tiny_command: str
     general: bool = False
+    compares: bool = False
 
     @property
     def paper_url(self) -> str:
@@ -213,7 +214,7 @@ def _as_kind(key: str, value: Any, kind: Any) -> Any:
         if not isinstance(parts, list | tuple):
             raise UserError(f"{key} {value!r} is not numbers with commas between them")
         return tuple(_as_kind(key, part, float) for part in parts if part != "")
-    wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+    wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "words"}[kind]
     try:
         return _CONVERSIONS[kind](value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -241,4 +242,10 @@ def _truth(value: Any) -> bool:
     return words[value.lower()]
 
 
-_CONVERSIONS: dict[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth}
+def _words(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_CONVERSIONS: dict[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth, str: _words}

@@ -36,6 +36,10 @@ class Recipe:
     - `dropout` and `stochastic_depth` replace the rates that the network has of its own, below 0 not.
     - `ema` is the share that the average of the weights keeps at each step, 0 for no average; the average is judged
       and saved.
+    - `freeze` are parts of the network that stay as they are (`lenext.models.ImageClassifier.freeze`); within the share
+      `unfreeze` of the training they become free again one by one, the last first, and never where it is 0.
+      `drop_stages` are so many of the last stages cut off. `layer_decay` is the share of the rate of the part after it
+      that each part is trained at.
     - `early_stopping` is how many epochs without progress end the training, 0 for none: progress on a tenth of the
       training images that is set aside for it.
     - `precision`, `memory_format` and `compile` are how the arithmetic runs; `auto` measures what is fastest.
@@ -73,6 +77,10 @@ class Recipe:
     dropout: float = -1.0
     stochastic_depth: float = -1.0
     ema: float = 0.0
+    freeze: str = ""
+    unfreeze: float = 0.0
+    drop_stages: int = 0
+    layer_decay: float = 1.0
     early_stopping: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     precision: Precision = "auto"
@@ -97,6 +105,9 @@ class Recipe:
         self._require(0 < self.decay <= 1, "decay", "above 0 and up to 1")
         self._require(0 < self.decay_epochs < math.inf, "decay_epochs", "above 0")
         self._require(0 <= self.warmup_start <= 1, "warmup_start", "0 to 1")
+        self._require(0 <= self.unfreeze <= 1, "unfreeze", "a share of the training, from 0 to 1")
+        self._require(self.drop_stages >= 0, "drop_stages", "a whole number, 0 or more")
+        self._require(0 < self.layer_decay <= 1, "layer_decay", "above 0 and up to 1")
         self._require(self.early_stopping >= 0, "early_stopping", "at least 0")
         rising = list(self.milestones) == sorted(set(self.milestones)) and all(0 < at < 1 for at in self.milestones)
         self._require(rising, "milestones", "rising shares of the steps, such as 0.5,0.75")

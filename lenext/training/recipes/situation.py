@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lenext.data.decode import UnreadableImageError, open_image
 from lenext.data.source import ALL, Source, Split
+
+if TYPE_CHECKING:
+    from lenext.transfer.separation import Separation
 
 LOOKED_AT = 16  # images
 
@@ -17,7 +21,8 @@ LOOKED_AT = 16  # images
 class Situation:
     """So many images to train `model` on, of `size` (height, width); grey or not, and from given weights or not.
 
-    `lr_scale` is how much of a recipe's rate the network bears, as its facts say.
+    `lr_scale` is how much of a recipe's rate the network bears, as its facts say. `head_alone` says that everything
+    but the head is frozen. `separation` is what was measured of the weights to start from on these images, or None.
     """
 
     train_images: int
@@ -26,6 +31,8 @@ class Situation:
     grey: bool = False
     pretrained: bool = False
     lr_scale: float = 1.0
+    head_alone: bool = False
+    separation: Separation | None = None
 
     @property
     def photos(self) -> bool:
