@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
     from lenext.evaluation.result import EvaluationResult
+    from lenext.explanation.explain import Explanation, Explanations, explain
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
@@ -42,6 +43,8 @@ _HOME = {
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "EvaluationResult": "lenext.evaluation.result",
+    "Explanation": "lenext.explanation.explain",
+    "Explanations": "lenext.explanation.explain",
     "Features": "lenext.transfer.features",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
@@ -57,6 +60,7 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "explain": "lenext.explanation.explain",
     "features": "lenext.transfer.features",
     "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
@@ -77,6 +81,8 @@ __all__ = [
     "Conversion",
     "Cost",
     "EvaluationResult",
+    "Explanation",
+    "Explanations",
     "Features",
     "ImageClassifier",
     "LenextError",
@@ -92,6 +98,7 @@ __all__ = [
     "densify",
     "ensemble",
     "evaluate",
+    "explain",
     "features",
     "find_suspects",
     "grow",

@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorboard": ("tensorboard", "figures of runs for TensorBoard"),
     "heic": ("pillow_heif", "photos in HEIC, as iPhones take them"),
     "suspects": ("cleanlab", "images that are probably mislabelled"),
+    "explain": ("captum", "occlusion and integrated gradients"),
 }
 
 

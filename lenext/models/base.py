@@ -82,6 +82,30 @@ class ImageClassifier(nn.Module, ABC):
             maps.append(x)
         return maps
 
+    def feature_map(self, x: Tensor, stage: int) -> Tensor:
+        """Return what one stage gives, the first being 1: (N, C, H, W) -> (N, C_k, H_k, W_k) for stage k.
+
+        Raises:
+            UserError: the model has no such stage.
+        """
+        self.require_stage(stage)
+        x = self.stem(x)
+        for part in self.stages[:stage]:
+            x = part(x)
+        return x
+
+    def answer(self, x: Tensor, stage: int) -> Tensor:
+        """Return the logits for what `feature_map` gave, which may be worked on in place: -> (N, classes).
+
+        Raises:
+            UserError: the model has no such stage.
+        """
+        self.require_stage(stage)
+        for part in self.stages[stage:]:
+            x = part(x)
+        logits: Tensor = self.head(x)
+        return logits
+
     def embed(self, x: Tensor) -> Tensor:
         """Return what enters the last layer, the one that makes the logits: (N, C, H, W) -> (N, D)."""
         x = self.stem(x)
@@ -105,6 +129,13 @@ class ImageClassifier(nn.Module, ABC):
             parent, _, name = path.rpartition(".")
             part = self.get_submodule(path)
             setattr(self.get_submodule(parent), name, type(part)())
+
+    def require_stage(self, stage: int) -> None:
+        """Raise UserError where the model has no such stage, the first being 1."""
+        if not self.stages:
+            raise UserError(f"{self.name} has no stages, so no feature maps")
+        if not 1 <= stage <= len(self.stages):
+            raise UserError(f"{self.name} has no stage {stage}; give 1 to {len(self.stages)}")
 
     def freeze(self, parts: str) -> None:
         """Let nothing of these parts change in training: no weight, and no statistics of a normalisation.
