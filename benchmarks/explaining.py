@@ -85,7 +85,7 @@ def hits(
     With `even`, a place lies in the middle of an even share of the image, as maps are often enlarged.
     """
     assert model.spec is not None
-    number = stage or len(model.stages)
+    number = len(model.stages) - 1 if stage is None else stage
     side = model.spec.size[0]
     heat = grad_cam(model, images, torch.from_numpy(labels), number).numpy()
     first, step = places(model.spec, number)
@@ -147,7 +147,7 @@ def report_places(data: Path) -> None:
     x = classifier.preprocessing.normalise(
         torch.from_numpy(np.stack([decode(path, classifier.preprocessing.form) for path in photos]))
     )
-    first, step = places(classifier.model.spec, len(classifier.model.stages))
+    first, step = places(classifier.model.spec, len(classifier.model.stages) - 1)
     middles = torch.arange(x.shape[-1]) + 0.5
     for cell in range(7):
         image = x.clone().requires_grad_()
@@ -217,7 +217,7 @@ def main() -> None:
         pages, *about = canvases(test, 200, rng, two=two)
         x = images_of(classifier, pages)
         print(f"{what}: trained {100 * hits(classifier.model, x, *about).mean():.1f} % of {len(pages)} peaks in place")
-        for stage in range(1, len(classifier.model.stages)):
+        for stage in range(len(classifier.model.stages) - 1):
             exact, even = (100 * hits(classifier.model, x, *about, stage, even=even).mean() for even in (False, True))
             print(f"  stage {stage}: {exact:.1f} %, in even shares {even:.1f} %")
         shares = random_shares(NETWORK, SIZE, OPTIONS, pages, tuple(about), classifier, asked.seeds)

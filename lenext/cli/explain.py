@@ -31,7 +31,7 @@ MethodOption = Annotated[
     typer.Option(help="How a map is made; gradcam if not given. The next two need the extra explain."),
 ]
 StageOption = Annotated[
-    int | None, typer.Option(min=1, help="Of gradcam and --activations: a stage, counted from 1; the last, or all.")
+    int | None, typer.Option(min=0, help="Of gradcam and --activations: a stage, counted from 0; the last, or all.")
 ]
 
 
@@ -62,7 +62,7 @@ def explain(
     _require_sense(images or [], out, filters, activations, json)
     if sheet and (method or label or check):
         raise typer.BadParameter("--filters and --activations show what is there: leave out --method, --class, --check")
-    if filters and stage:
+    if filters and stage is not None:
         raise typer.BadParameter(f"--filters are those of the first layer: leave out --stage {stage}")
     out = new_file(out) if sheet else new_folder(out)
     refuse_hostile(weights or target)

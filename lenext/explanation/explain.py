@@ -139,7 +139,7 @@ def explain(
         found.write("maps")
 
     `target` and `weights` are what `lenext.load` takes, or a classifier of it; `images` are files, folders, PIL images
-    or uint8 arrays. `method` is `gradcam`, at the output of `stage` (counted from 1, the last where it is None),
+    or uint8 arrays. `method` is `gradcam`, at the output of `stage` (counted from 0, the last where it is None),
     `occlusion`, `integrated-gradients` or `dense`. The class is the one called `label` (a name or a WordNet id), or
     where that is None, the model's answer to each. With `check`, random weights and deletion say how far each map is to
     be believed. What cannot be read is told and skipped.

@@ -181,4 +181,4 @@ def _cascade(classifier: Classifier, seed: int) -> Iterator[tuple[str, ImageClas
         if next(part.parameters(), None) is None:  # nothing to draw
             continue
         part.load_state_dict(fresh.get_submodule(path).state_dict())
-        yield f"stage {int(path.partition('.')[2]) + 1}" if "." in path else path, model
+        yield path.replace("stages.", "stage "), model

@@ -14,14 +14,14 @@ def grad_cam(model: ImageClassifier, images: Tensor, classes: Tensor, stage: int
 
         heat = grad_cam(model, images, model(images).argmax(1))
 
-    Each map of the stage, counted from 1 (the last where it is None), is weighed by the mean of the gradient that the
+    Each map of the stage, counted from 0 (the last where it is None), is weighed by the mean of the gradient that the
     logit of the class has in it; of the sum, what is below zero counts as nothing. The model answers as in evaluation
     and is left as it was found: modes, statistics, and the gradients of its weights.
 
     Raises:
         UserError: the model has no stages, or no such one.
     """
-    number = len(model.stages) if stage is None else stage
+    number = len(model.stages) - 1 if stage is None else stage
     with evaluating(model), torch.inference_mode(False):
         index = classes.clone()[:, None]  # what was made in inference mode has no place in a gradient
         with torch.no_grad():

@@ -40,7 +40,7 @@ class Explainer:
     """
 
     def __init__(self, classifier: Classifier, method: Method, stage: int | None = None) -> None:
-        """Take the last stage where `stage`, counted from 1, is None; only Grad-CAM has one.
+        """Take the last stage where `stage`, counted from 0, is None; only Grad-CAM has one.
 
         Raises:
             UserError: no such method, a stage that the network has not, or one for a method that has none.
@@ -80,7 +80,7 @@ class Explainer:
 
 
 def chosen_stage(classifier: Classifier, stage: int | None) -> int:
-    """Return the number of the stage, counted from 1, or that of the last where it is None.
+    """Return the number of the stage, counted from 0, or that of the last where it is None.
 
     Raises:
         UserError: the network has no such stage, or none at all.
@@ -91,7 +91,7 @@ def chosen_stage(classifier: Classifier, stage: int | None) -> int:
             f"{classifier.name} has no stages, so no feature maps to weigh; "
             "give --method occlusion, integrated-gradients or dense"
         )
-    number = count if stage is None else stage
+    number = count - 1 if stage is None else stage
     classifier.model.require_stage(number)
     return number
 

@@ -35,7 +35,7 @@ class Reasons:
         if not model.stages or model.spec is None:
             return []
         classes = answers if self.columns is None else self.columns[answers]
-        where = places(model.spec, len(model.stages))
+        where = places(model.spec, len(model.stages) - 1)
         found: list[HeatMap] = []
         try:
             for start in range(0, len(pixels), AT_ONCE):

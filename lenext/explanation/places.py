@@ -27,7 +27,7 @@ def places(spec: Spec, stage: int) -> Places:
         if isinstance(part, SqueezeExcite):
             parent, _, name = path.rpartition(".")
             setattr(model.get_submodule(parent), name, nn.Identity())
-    found = profile(model).output_of(f"stages.{stage - 1}")
+    found = profile(model).output_of(f"stages.{stage}")
     assert found.geometry is not None
     down, across = found.geometry
     return (down.offset + down.field / 2, across.offset + across.field / 2), (down.stride, across.stride)

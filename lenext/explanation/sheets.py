@@ -69,7 +69,7 @@ def filters_sheet(classifier: Classifier) -> Sheet:
 
 
 def activations_sheet(classifier: Classifier, image: Picture, stage: int | None = None) -> Sheet:
-    """Return the feature maps that each stage makes of an image, or those of one `stage`, counted from 1.
+    """Return the feature maps that each stage makes of an image, or those of one `stage`, counted from 0.
 
     Of each map, black is its least value and white its largest; of many, those of the largest mean size are shown.
 
@@ -84,19 +84,19 @@ def activations_sheet(classifier: Classifier, image: Picture, stage: int | None 
         raise UserError(f"{name} cannot be read: {error}") from error
     with torch.inference_mode():
         maps = classifier.model.features(sight.tensor(classifier))
-    wanted = range(1, len(maps) + 1) if stage is None else [last]
+    wanted = range(len(maps)) if stage is None else [last]
     height, width, channels = sight.pixels.shape
     seen = sight.pixels[None, ..., 0] if channels == 1 else sight.pixels[None]
     sections = [Section(f"what enters: {height} x {width} pixels", seen)]
     shown, total = 0, 0
     for number in wanted:
-        found = maps[number - 1][0].float().cpu()  # (C, h, w)
+        found = maps[number][0].float().cpu()  # (C, h, w)
         strongest = found.abs().mean((1, 2)).argsort(descending=True)[:SHOWN]
         least, most = found.amin((1, 2), keepdim=True), found.amax((1, 2), keepdim=True)
         levels = (255 * (found - least) / (most - least).clamp_min(1e-30)).round().to(torch.uint8)
         count, height, width = found.shape
         few = f", the {SHOWN} strongest of them, {count - SHOWN} left out" if count > SHOWN else ""
-        caption = f"stage {number} of {len(maps)}: {count} maps of {height} x {width}{few}"
+        caption = f"stage {number} of 0 to {len(maps) - 1}: {count} maps of {height} x {width}{few}"
         sections.append(Section(caption, levels[strongest].numpy()))
         shown, total = shown + len(strongest), total + count
     title = f"{classifier.name}: what its stages make of {name.rpartition('/')[2]}"

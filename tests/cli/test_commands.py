@@ -147,8 +147,8 @@ def test_doctor(command: Command) -> None:
     assert value["lenext"] == lenext.__version__
     assert value["packages"]["torch"]
     assert all(value["packages"].values())
-    extras = ("hub", "shards", "tensorboard", "large", "heic", "suspects", "explain")
-    assert value["extras"] == dict.fromkeys((each for each in extras if each in EXTRAS), True)
+    extras = ("hub", "shards", "tensorboard", "heic", "suspects", "explain")
+    assert value["extras"] == dict.fromkeys(extras, True)
     assert value["cores"] >= 1
     assert all(value["writable"].values())
     assert "extra hub" in command("doctor").out

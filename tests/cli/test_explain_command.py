@@ -45,7 +45,7 @@ def test_maps_page_table_and_json(
     page = page_of(tmp_path / "maps")
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert len(page.addresses) == 4
-    for shown in ("What lenet5 looks at", "Grad-CAM at the output of stage 2", "two.png", "answered", "Skipped files"):
+    for shown in ("What lenet5 looks at", "Grad-CAM at the output of stage 1", "two.png", "answered", "Skipped files"):
         assert shown in page.text, shown
 
     found = command(*words, "--json", "--out", tmp_path / "again").json
@@ -58,10 +58,10 @@ def test_maps_page_table_and_json(
     assert found[0]["picture"] == str(tmp_path / "again" / "001-two.png")
     assert (found[0]["label"], found[2]["label"], found[2]["answer"]["label"]) == ("2", "2", "7")
     assert found[2]["probability"] < 0.5 < found[2]["answer"]["probability"]
-    assert (found[0]["method"], found[0]["stage"], found[0]["check"]) == ("gradcam", 2, None)
+    assert (found[0]["method"], found[0]["stage"], found[0]["check"]) == ("gradcam", 1, None)
     assert 0 <= found[0]["peak"]["x"] <= found[0]["width"] == 8
-    alone = command("explain", digits_run, SEVEN, "--json", "--stage", "1").json
-    assert (alone[0]["label"], alone[0]["stage"], alone[0]["picture"]) == ("7", 1, None)
+    alone = command("explain", digits_run, SEVEN, "--json", "--stage", "0").json
+    assert (alone[0]["label"], alone[0]["stage"], alone[0]["picture"]) == ("7", 0, None)
 
 
 def test_the_same_in_python(digits_run: Path, tmp_path: Path, command: Command) -> None:
@@ -86,7 +86,7 @@ def test_the_check_is_told_everywhere(
     answer = command(*words, "--out", tmp_path / "maps", "--json")
     found = answer.json[0]["check"]
     assert list(found) == ["randomised", "deletion"]
-    assert [row["part"] for row in found["randomised"]["cascade"]] == ["head", "stage 2", "stage 1"]
+    assert [row["part"] for row in found["randomised"]["cascade"]] == ["head", "stage 1", "stage 0"]
     assert len(found["deletion"]["by_map"]) == len(found["deletion"]["deleted"]) == 15
     page = page_of(tmp_path / "maps")
     assert "maps that weights change" in page.text
@@ -114,7 +114,7 @@ def test_sheets(command: Command, digits_run: Path, tmp_path: Path) -> None:
     assert (found["model"], found["shown"], found["left_out"]) == ("lenet5", 6, 0)
     answer = command("explain", digits_run, TWO, "--activations", "--out", tmp_path / "maps.jpg")
     assert answer.out == f"{tmp_path / 'maps.jpg'}: {size(tmp_path / 'maps.jpg')} pixels, 22 tiles\n"
-    second = command("explain", digits_run, TWO, "--activations", "--stage", 2, "--out", tmp_path / "two.png", "--json")
+    second = command("explain", digits_run, TWO, "--activations", "--stage", 1, "--out", tmp_path / "two.png", "--json")
     assert second.json["shown"] == 16
 
 
@@ -149,7 +149,7 @@ def test_of_many_maps_the_strongest_are_shown(tmp_path: Path, command: Command) 
     ("words", "message"),
     [
         ((TWO, "--class", "seven"), "lenet5 has no class 'seven' among its 10; give one of 0, 1,"),
-        ((TWO, "--stage", "3"), "lenet5 has no stage 3; give 1 to 2"),
+        ((TWO, "--stage", "2"), "stage 2 is out of range: the stages of lenet5 are 0 to 1"),
         ((TWO, "--method", "dense", "--stage", "1"), "stage 1 cannot be given for dense"),
         ((TWO, "--method", "magic"), "Invalid value for '--method'"),
         ((), "give an image, or several"),

@@ -89,7 +89,7 @@ def test_every_method_lies_on_the_photo(digits_run: object, page: Image.Image, m
     assert found.seen[0] <= x <= found.seen[2]
     assert found.seen[1] <= y <= found.seen[3]
     assert found.picture().size == (448, 224)
-    assert found.stage == (2 if method == "gradcam" else None)
+    assert found.stage == (1 if method == "gradcam" else None)
 
 
 def test_the_class_map_is_that_of_the_windows(digits_run: object, page: Image.Image) -> None:
@@ -121,6 +121,6 @@ def test_what_cannot_be_asked(digits_run: object) -> None:
         Explainer(classifier, "cam")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="stage 1 cannot be given for dense"):
         Explainer(classifier, "dense", 1)
-    with pytest.raises(UserError, match="lenet5 has no stage 3; give 1 to 2"):
+    with pytest.raises(UserError, match="stage 2 is out of range: the stages of lenet5 are 0 to 1"):
         Explainer(classifier, "gradcam", 3)
     assert look(classifier, "black", np.zeros((10, 20), np.uint8)).part == (5.0, 0.0, 15.0, 10.0)

@@ -45,7 +45,7 @@ def test_a_map_of_the_weights_changes_with_them(classifier: Classifier, two: Sig
     before = {key: value.clone() for key, value in classifier.model.state_dict().items()}
     state = torch.get_rng_state()
     found = check(explainer, two, 2, explainer.map(two, 2))
-    assert [part for part, _ in found.randomised.cascade] == ["head", "stage 2", "stage 1"], "the stem has no weights"
+    assert [part for part, _ in found.randomised.cascade] == ["head", "stage 1", "stage 0"], "the stem has no weights"
     assert found.randomised.depends_on_weights == (found.randomised.correlation < 0.5)
     assert all(torch.equal(value, before[key]) for key, value in classifier.model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)

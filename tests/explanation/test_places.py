@@ -17,14 +17,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     ("name", "stage", "first", "step"),
     [
-        ("lenet5_valid", 2, 7.0, 2),  # 5x5, 2x2 of stride 2, 5x5: 14 pixels, from the first on
-        ("lenet5", 1, 0.5, 1),
-        ("resnet18", 4, 0.5, 32),  # every layer is padded to keep its first place on the first pixel
-        ("mobilenet_v2", 5, 0.5, 32),
-        ("mobilenet_v3_small", 4, 0.5, 32),  # through squeeze-and-excitation it sees everything
-        ("efficientnet_b0", 5, 0.5, 32),
-        ("vgg11", 5, 8.0, 16),  # four pools of 2x2
-        ("convnext_tiny", 1, 2.0, 4),
+        ("lenet5_valid", 1, 7.0, 2),  # 5x5, 2x2 of stride 2, 5x5: 14 pixels, from the first on
+        ("lenet5", 0, 0.5, 1),
+        ("resnet18", 3, 0.5, 32),  # every layer is padded to keep its first place on the first pixel
+        ("mobilenet_v2", 4, 0.5, 32),
+        ("mobilenet_v3_small", 3, 0.5, 32),  # through squeeze-and-excitation it sees everything
+        ("efficientnet_b0", 4, 0.5, 32),
+        ("vgg11", 4, 8.0, 16),  # four pools of 2x2
+        ("convnext_tiny", 0, 2.0, 4),
     ],
 )
 def test_places_by_hand(name: str, stage: int, first: float, step: int) -> None:
