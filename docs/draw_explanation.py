@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import lenext
-from lenext.explanation.explain import Explanation
+from lenext.explanation.result import Explanation
 
 SHEET = Path(__file__).parent / "images" / "explain.jpg"
 WEIGHTS = "weights/mobilenet_v2-imagenet1k-torchvision.safetensors"

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
     from lenext.evaluation.result import EvaluationResult
-    from lenext.explanation.explain import Explanation, Explanations, explain
+    from lenext.explanation.explain import Explanations, explain
+    from lenext.explanation.result import Explanation
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
@@ -43,7 +44,7 @@ _HOME = {
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "EvaluationResult": "lenext.evaluation.result",
-    "Explanation": "lenext.explanation.explain",
+    "Explanation": "lenext.explanation.result",
     "Explanations": "lenext.explanation.explain",
     "Features": "lenext.transfer.features",
     "ImageClassifier": "lenext.models",

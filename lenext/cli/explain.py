@@ -24,7 +24,8 @@ from lenext.cli.output import (
 
 if TYPE_CHECKING:
     from lenext.classifier import Classifier
-    from lenext.explanation.explain import Explanation, Explanations
+    from lenext.explanation.explain import Explanations
+    from lenext.explanation.result import Explanation
 
 MethodOption = Annotated[
     Literal["gradcam", "occlusion", "integrated-gradients", "dense"] | None,

@@ -7,76 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from lenext.classifier import ONE_PICTURE, Classifier, Picture, expand, load
 from lenext.data.decode import UnreadableImageError
 from lenext.errors import UserError
-from lenext.explanation.faithfulness import Check
 from lenext.explanation.faithfulness import check as check_map
-from lenext.explanation.heat_map import HeatMap
 from lenext.explanation.methods import Explainer, Method
-from lenext.explanation.overlay import overlay
+from lenext.explanation.result import Explanation, Unreadable
 from lenext.explanation.sight import Sight, look
-from lenext.pages.heat import Box
 from lenext.progress import SILENT, Progress
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Which places of an image speak for the class `label`, which the model gives `probability` (0 to 1).
-
-    `answer` is the model's own, with its probability. `heat` lies on `photo`, of which the network saw `seen` (left,
-    top, right, bottom, in pixels of the upright photo); `stage` is that of Grad-CAM's maps.
-    """
-
-    image: str
-    label: str
-    id: str | None
-    probability: float
-    answer: str
-    answer_probability: float
-    method: Method
-    stage: int | None
-    heat: HeatMap
-    photo: Image.Image
-    seen: Box
-    check: Check | None = None
-
-    def picture(self) -> Image.Image:
-        """Return the map over the greyed photo; what the network did not see is darker."""
-        return overlay(self.photo, self.heat, self.seen)
-
-    def fields(self, picture: str | None = None) -> dict[str, Any]:
-        """Return the entry of the command's JSON; `picture` is where that was written."""
-        peak = self.heat.peak
-        return {
-            "image": self.image,
-            "label": self.label,
-            **({"id": self.id} if self.id else {}),
-            "probability": self.probability,
-            "answer": {"label": self.answer, "probability": self.answer_probability},
-            "method": self.method,
-            "stage": self.stage,
-            "height": self.photo.height,
-            "width": self.photo.width,
-            "seen": [round(side, 2) for side in self.seen],
-            "peak": {"x": round(peak[0], 2), "y": round(peak[1], 2)} if peak else None,
-            "picture": picture,
-            "check": self.check.fields() if self.check else None,
-        }
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """An image that could not be read, and the reason."""
-
-    image: str
-    error: str
-
-    def fields(self) -> dict[str, Any]:
-        """Return the entry of the command's JSON."""
-        return {"image": self.image, "error": self.error}
 
 
 @dataclass(frozen=True)
@@ -115,9 +53,14 @@ class Explanations:
             UserError: something is there already.
             LenextError: the write failed.
         """
-        from lenext.explanation.writing import write_explanations
+        from lenext.explanation.page import explanations_page
+        from lenext.explanation.writing import write_folder
 
-        return write_explanations(Path(folder), self, command)
+        pictures = [entry.picture() for entry in self.readable]
+        page = explanations_page(
+            self.model, self.method, self.stage, self.readable, self.skipped, pictures=pictures, command=command
+        )
+        return write_folder(Path(folder), [entry.image for entry in self.readable], pictures, page)
 
 
 def explain(

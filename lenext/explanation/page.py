@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lenext.explanation.explain import Explanation, Explanations
 from lenext.explanation.faithfulness import Check
-from lenext.explanation.methods import BRIGHTEST
+from lenext.explanation.methods import BRIGHTEST, Method
 from lenext.explanation.overlay import display
+from lenext.explanation.result import Explanation, Unreadable
 from lenext.pages.heat import scale
 from lenext.pages.pictures import picture_address
 from lenext.pages.templates import template
@@ -22,18 +22,27 @@ CALLED = {"gradcam": "Grad-CAM", "occlusion": "Occlusion", "integrated-gradients
 SHOWN = 300  # pixels of a picture's longer side on the page
 
 
-def explanations_page(found: Explanations, pictures: Sequence[Image.Image], command: str) -> str:
+def explanations_page(
+    model: str,
+    method: Method,
+    stage: int | None,
+    readable: Sequence[Explanation],
+    skipped: Sequence[Unreadable],
+    *,
+    pictures: Sequence[Image.Image],
+    command: str,
+) -> str:
     """Return the page; `pictures` are the maps over the photos of the readable images, in order."""
-    checks = [entry.check for entry in found.readable if entry.check]
+    checks = [entry.check for entry in readable if entry.check]
     return template(__package__, "page.html.jinja").render(
-        model=found.model,
-        method=CALLED[found.method],
-        stage=found.stage,
-        brightest=BRIGHTEST[found.method],
-        dense=found.method == "dense",
+        model=model,
+        method=CALLED[method],
+        stage=stage,
+        brightest=BRIGHTEST[method],
+        dense=method == "dense",
         stops=scale(),
-        entries=[_shown(entry, picture) for entry, picture in zip(found.readable, pictures, strict=True)],
-        skipped=[{"path": entry.image, "reason": entry.error} for entry in found.skipped],
+        entries=[_shown(entry, picture) for entry, picture in zip(readable, pictures, strict=True)],
+        skipped=[{"path": entry.image, "reason": entry.error} for entry in skipped],
         summary=_summary(checks) if checks else None,
         command=command,
     )

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from lenext.errors import LenextError, UserError, one_line
-from lenext.explanation.explain import Explanations
-from lenext.explanation.page import explanations_page
 
 PAGE = "index.html"
 LONGEST_NAME = 60  # characters of an image's name in that of its picture
 
 
-def write_explanations(folder: Path, found: Explanations, command: str) -> list[Path]:
-    """Write a picture of each image and the page into a new folder, beside and renamed; return the pictures.
+def write_folder(folder: Path, images: Sequence[str], pictures: Sequence[Image.Image], page: str) -> list[Path]:
+    """Write a picture of each image and the page into a new folder, beside and renamed; return the pictures' files.
 
     Raises:
         UserError: something is there already.
@@ -25,9 +26,7 @@ def write_explanations(folder: Path, found: Explanations, command: str) -> list[
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; give another name, or remove it first")
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    pictures = [entry.picture() for entry in found.readable]
-    names = [f"{number:03}-{_plain(entry.image)}.png" for number, entry in enumerate(found.readable, 1)]
-    page = explanations_page(found, pictures, command)
+    names = [f"{number:03}-{_plain(image)}.png" for number, image in enumerate(images, 1)]
     try:
         beside.mkdir(parents=True)
         for picture, name in zip(pictures, names, strict=True):
