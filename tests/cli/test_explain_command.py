@@ -89,7 +89,7 @@ def test_the_check_is_told_everywhere(
     assert [row["part"] for row in found["randomised"]["cascade"]] == ["head", "stage 1", "stage 0"]
     assert len(found["deletion"]["by_map"]) == len(found["deletion"]["deleted"]) == 15
     page = page_of(tmp_path / "maps")
-    assert "maps that weights change" in page.text
+    assert "maps that depend on the weights" in page.text
     assert f"{found['deletion']['area']:.3f}" in page.text
     assert (tmp_path / "maps" / "index.html").read_text().count("<svg") == 2
     table = command(*words, "--out", tmp_path / "more").out
