@@ -100,10 +100,10 @@ def test_every_architecture_has_a_map(name: str) -> None:
     assert model.spec is not None
     x = images(model)
     heat = grad_cam(model, x, torch.tensor([1, 2]))
-    assert heat.shape == (2, *model.feature_map(x, len(model.stages)).shape[2:])
+    assert heat.shape == (2, *model.feature_map(x, len(model.stages) - 1).shape[2:])
     assert heat.isfinite().all()
     assert (heat >= 0).all()
-    (first, step), sides = places(model.spec, len(model.stages)), heat.shape[1:]
+    (first, step), sides = places(model.spec, len(model.stages) - 1), heat.shape[1:]
     for start, stride, count, side in zip(first, step, sides, model.spec.size, strict=True):
         assert 0 < start < side
         assert stride == lookup(name).facts.strides[-1]
@@ -148,13 +148,13 @@ def test_heads_with_dense_layers_are_asked_through_them() -> None:
     model = network("lenet5").double()
     assert isinstance(model.head, DenseHead)
     x = images(model, 1).double()
-    maps = model.feature_map(x, 2).detach()
+    maps = model.feature_map(x, 1).detach()
     step = 1e-6
     slopes = []
     for channel in range(maps.shape[1]):
         moved = maps.clone()
         moved[0, channel] += step
-        slopes.append(float((model.answer(moved, 2) - model.answer(maps.clone(), 2))[0, 3].detach()) / step)
+        slopes.append(float((model.answer(moved, 1) - model.answer(maps.clone(), 1))[0, 3].detach()) / step)
     weights = torch.tensor(slopes, dtype=torch.float64) / maps[0, 0].numel()
     expected = torch.einsum("c,chw->hw", weights, maps[0]).relu()
     np.testing.assert_allclose(grad_cam(model, x, torch.tensor([3]))[0].numpy(), expected.numpy(), atol=1e-5)

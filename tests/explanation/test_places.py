@@ -37,7 +37,7 @@ def test_a_place_is_centred_on_the_pixels_that_its_value_depends_on() -> None:
     torch.manual_seed(0)
     model = lenext.create("lenet5_valid", size=(36, 44)).eval()
     assert model.spec is not None
-    first, step = places(model.spec, 2)
+    first, step = places(model.spec, 1)
     x = torch.randn(1, 1, 36, 44)
     for row, column in ((0, 0), (3, 5), (7, 2)):
         seen = torch.zeros(36, 44)
