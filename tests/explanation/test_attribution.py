@@ -121,6 +121,6 @@ def test_what_cannot_be_asked(digits_run: object) -> None:
         Explainer(classifier, "cam")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="stage 1 cannot be given for dense"):
         Explainer(classifier, "dense", 1)
-    with pytest.raises(UserError, match="stage 2 is out of range: the stages of lenet5 are 0 to 1"):
+    with pytest.raises(UserError, match="is out of range: the stages of lenet5 are 0 to 1"):
         Explainer(classifier, "gradcam", 3)
     assert look(classifier, "black", np.zeros((10, 20), np.uint8)).part == (5.0, 0.0, 15.0, 10.0)
