@@ -5,7 +5,7 @@ VENV   ?= .venv
 # The version that the tests run with. Where pip finds its CPU build, a machine without an NVIDIA card takes that
 # one; the plain build for Linux brings several gigabytes of CUDA.
 TORCH  ?= 2.13.0
-# Tests run in a process a core, four at most, each of which takes one of those that are left when it has none.
+# The tests run in as many processes as there are cores, four at most; one that has no more takes some of another's.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist worksteal
 BIN    := $(VENV)/bin
 DEMO   := runs/demo-$(shell date +%Y%m%d-%H%M%S)
