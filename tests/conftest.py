@@ -77,6 +77,14 @@ def copied_run(digits_run: Path, tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    """Take back what a test says of threads, by `--threads` too, which holds for the process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Small networks are slow on the threads of a busy machine, which wait for each other."""
