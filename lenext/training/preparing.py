@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
-from lenext.training.freezing import freeze_at_start
+from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
@@ -107,8 +107,7 @@ def prepare(
     memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
-    if recipe.freeze and not start:
-        notes.append(f"note: {recipe.freeze} stays as it was drawn, at random; --weights says what to start from")
+    notes += _told_of_parts(recipe, start, source.class_names)
     if start and has_folded_norms(model):
         notes += _unfold(model, data, recipe, device, settings)
     train = TrainingLoader(
@@ -167,13 +166,31 @@ def _begin(
     if about(recipe.name).compares:
         measured = partial(_measured, start, stored, source, device, settings.seed, progress)
         said = record["separation"] if record and "recipe" in record else group.agreed(measured)
-    separation = Separation(tuple(said["top1"]), said["drop"]) if said else None
+    separation = Separation(tuple(said["top1"]), said["drop"], said["before"]) if said else None
     situation = replace(situation, size=stored.form.size, separation=separation)  # the size is that of the images
     recipe = make_recipe(settings.recipe, situation, settings.overrides)
     if recipe.drop_stages and "drop_stages" not in options:
         options = {**network_rates(recipe), **settings.options}
         start = settings.start(source.class_names, options)
     return _Beginning(recipe, options, start, stored, separation)
+
+
+def _told_of_parts(recipe: Recipe, start: Pretrained | None, class_names: Sequence[str]) -> list[str]:
+    """Return what is to be known of frozen parts, and of a last layer for other classes."""
+    notes = []
+    if (recipe.freeze or recipe.unfreeze) and not start:
+        parts = recipe.freeze or AT_FIRST
+        notes.append(f"note: {parts} stays as it was drawn, at random; --weights says what to start from")
+    if recipe.unfreeze and recipe.epochs == 1:
+        notes.append("note: parts become free at the beginning of later epochs, and this training has one")
+    if start and recipe.drop_stages == 0:
+        places = [None if start.unnamed else start.classes.place_or_none(name) for name in class_names]
+        known, count, before = len(places) - places.count(None), len(places), len(start.classes)
+        if not known:
+            notes.append(f"note: none of the {count} classes is one of the weights' {before}: the last layer is new")
+        elif known < count:
+            notes.append(f"note: {known} of the {count} classes are among the weights' {before} and keep their rows")
+    return notes
 
 
 def _measured(*arguments: Any) -> dict[str, Any] | None:

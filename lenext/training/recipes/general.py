@@ -210,7 +210,7 @@ def transfer(situation: Situation) -> Recipe:
     if few:
         cut = f"{found.drop} of its stages {'is' if found.drop == 1 else 'are'} cut off"
         why += f"; {cut}, and a new head is trained first, then the parts before it, one by one"
-        return dataclasses.replace(one_by_one, drop_stages=found.drop, why=why)
+        return dataclasses.replace(one_by_one, drop_stages=found.before + found.drop, why=why)
     return dataclasses.replace(gentle, lr=1e-3, why=f"{why}; all of it is trained, at a higher rate")
 
 
