@@ -1,4 +1,4 @@
-"""Fill the tables of docs/models.md, docs/papers.md and docs/training.md from the registers and from the models.
+"""Fill the tables of pages from the registers, from the models, and from what a check knows.
 
 python docs/generate.py
 """
@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lenext
+from lenext.checking.kinds import KINDS
 from lenext.registry import Entry, Published, lookup
 from lenext.training.augmentation_sheet import in_words
 from lenext.training.recipes import Situation, about, description, make_recipe, recipe_names
 
 DOCS = Path(__file__).parent
-PAGES = ("models.md", "papers.md", "training.md")
+PAGES = ("models.md", "papers.md", "training.md", "checking.md")
 
 
 def entries() -> list[Entry]:
@@ -150,6 +151,14 @@ def short(count: float) -> str:
     return f"{count / 1e9:.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"
 
 
+def kinds() -> str:
+    """Every kind of trouble: how bad it is, what it means, whether its images are put onto the list."""
+    rows = (
+        f"`{name}` | {kind.severity} | {kind.means} | {'yes' if kind.excluded else ''}" for name, kind in KINDS.items()
+    )
+    return table("kind | severity | what it is, and what comes of it | left out", "---|---|---|---", rows)
+
+
 IMAGES = 50_000  # that the recipes are listed for
 
 
@@ -177,7 +186,7 @@ def recipe(name: str) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "models": models, "counts": counts, "errors": errors, "compounds": compounds, "recipes": recipes,
+    "models": models, "counts": counts, "errors": errors, "compounds": compounds, "recipes": recipes, "kinds": kinds,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lenext.checking.check import Check, check
     from lenext.classifier import Classifier, load
     from lenext.conversion import Conversion, convert
     from lenext.cost.comparison import compare
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
     from lenext.evaluation.result import EvaluationResult
+    from lenext.explanation.explain import Explanations, explain
+    from lenext.explanation.result import Explanation
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
@@ -35,11 +38,14 @@ if TYPE_CHECKING:
     from lenext.weights.catalog import list_weights
 
 _HOME = {
+    "Check": "lenext.checking.check",
     "Classifier": "lenext.classifier",
     "Compound": "lenext.models.scaling",
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "EvaluationResult": "lenext.evaluation.result",
+    "Explanation": "lenext.explanation.result",
+    "Explanations": "lenext.explanation.explain",
     "Features": "lenext.transfer.features",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
@@ -47,6 +53,7 @@ _HOME = {
     "Scan": "lenext.scanning.scan",
     "Suspects": "lenext.suspects.result",
     "UserError": "lenext.errors",
+    "check": "lenext.checking.check",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
     "convert": "lenext.conversion",
@@ -54,6 +61,7 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "explain": "lenext.explanation.explain",
     "features": "lenext.transfer.features",
     "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
@@ -68,11 +76,14 @@ _HOME = {
 }
 
 __all__ = [
+    "Check",
     "Classifier",
     "Compound",
     "Conversion",
     "Cost",
     "EvaluationResult",
+    "Explanation",
+    "Explanations",
     "Features",
     "ImageClassifier",
     "LenextError",
@@ -80,6 +91,7 @@ __all__ = [
     "Scan",
     "Suspects",
     "UserError",
+    "check",
     "compare",
     "compound",
     "convert",
@@ -87,6 +99,7 @@ __all__ = [
     "densify",
     "ensemble",
     "evaluate",
+    "explain",
     "features",
     "find_suspects",
     "grow",

@@ -16,7 +16,9 @@ EXTRAS = {
     "hub": ("datasets", "datasets of the Hugging Face Hub by name"),
     "shards": ("webdataset", "WebDataset shards"),
     "tensorboard": ("tensorboard", "figures of runs for TensorBoard"),
+    "heic": ("pillow_heif", "photos in HEIC, as iPhones take them"),
     "suspects": ("cleanlab", "images that are probably mislabelled"),
+    "explain": ("captum", "occlusion and integrated gradients"),
 }
 
 

@@ -14,11 +14,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from lenext.cli.augment import augment
+from lenext.cli.check import check
 from lenext.cli.compare import compare
 from lenext.cli.convert import convert
 from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
+from lenext.cli.explain import explain
 from lenext.cli.features import features
 from lenext.cli.help import load_renderer
 from lenext.cli.models import models
@@ -37,8 +39,8 @@ INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 COMMANDS = (
-    models, describe, compare, weights, recipes, augment, train, evaluate, predict, scan, suspects, probe, features,
-    convert, doctor,
+    models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, explain, suspects,
+    probe, features, convert, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -43,6 +43,7 @@ RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and those of its values that exchange height and width
 OVERSIZED = 4  # times the size wanted; decoding at half the scale leaves resizing two pixels for each of its own
 HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)  # how a HEIC file starts
+HEIC_HINT = "HEIC images need the extra heic: pip install 'lenext[heic]', or save it as JPEG"
 SLIVER = 16  # how many times longer than the cut an image may grow before it is cut
 
 # Pillow warns of broken metadata and of many pixels; whether the pixels can be had decides here.
@@ -104,7 +105,7 @@ def decode_window(
     """
     data = file_content(item)
     try:
-        image = _unread(data)
+        image = unread_image(data)
         turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
         top, left, height, width = choose(image.size if turned else (image.height, image.width))
         oversize = min(height / form.size[0], width / form.size[1])
@@ -113,9 +114,9 @@ def decode_window(
             out = np.empty((*form.size, pixels.shape[-1]), np.uint8)
             resize(pixels[top : top + height, left : left + width], out)
             return out
-        image = _finished(image, form.channels)
+        image = upright_image(image, form.channels)
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
-        raise UnreadableImageError(_reason(error, data)) from error
+        raise UnreadableImageError(why_unreadable(error, data)) from error
     # Of a reduced image the window may begin and end within a pixel.
     box = np.array([left, top, left + width, top + height]) / reduction
     around = np.concatenate([np.floor(box[:2]), np.ceil(box[2:])]).astype(int)
@@ -161,21 +162,22 @@ def open_image(item: Item, channels: int | None = None) -> Image.Image:
     """
     data = file_content(item)
     try:
-        return _finished(_unread(data), channels)
+        return upright_image(unread_image(data), channels)
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
-        raise UnreadableImageError(_reason(error, data)) from error
+        raise UnreadableImageError(why_unreadable(error, data)) from error
 
 
-def _unread(data: bytes | NDArray[np.uint8] | Image.Image) -> Image.Image:
-    """Return the image whose header alone was read."""
+def unread_image(data: bytes | NDArray[np.uint8] | Image.Image) -> Image.Image:
+    """Return the image whose header alone was read; Pillow's errors are of many kinds."""
     if isinstance(data, Image.Image):
         return data
     if isinstance(data, np.ndarray):
         return Image.fromarray(data[..., 0] if data.shape[2:] == (1,) else data)
-    return Image.open(io.BytesIO(data), formats=_formats())
+    return Image.open(io.BytesIO(data), formats=_formats(data))
 
 
-def _finished(image: Image.Image, channels: int | None) -> Image.Image:
+def upright_image(image: Image.Image, channels: int | None) -> Image.Image:
+    """Return the image turned as EXIF says, grey or RGB, its pixels read; Pillow's errors are of many kinds."""
     if image.getexif().get(ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     return _grey_or_rgb(image, channels)
@@ -192,7 +194,7 @@ def file_content(item: Item) -> bytes | NDArray[np.uint8] | Image.Image:
             _require_file(item)
             item = item.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            raise UnreadableImageError(_reason(error, b"")) from error
+            raise UnreadableImageError(why_unreadable(error, b"")) from error
     if isinstance(item, bytes) and not item:
         raise UnreadableImageError("empty file")
     return item
@@ -213,12 +215,14 @@ def image_header(path: Path) -> tuple[int, int] | None:
     """
     try:
         _require_file(path)
-        with Image.open(path, formats=_formats()) as image:
+        with path.open("rb") as file:
+            head = file.read(16)
+        with Image.open(path, formats=_formats(head)) as image:
             return image.height, image.width
     except Image.DecompressionBombError:
         return None
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
-        raise UnreadableImageError(_reason(error, b"")) from error
+        raise UnreadableImageError(why_unreadable(error, b"")) from error
 
 
 def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
@@ -235,22 +239,54 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
     if form.fit == "squash":
         return _resized(image, (width, height), resample)
     if form.fit == "pad":
-        scale = min(width / image.width, height / image.height)
-        inside = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        inside = _inside(image.size, form)
         canvas = Image.new(image.mode, (width, height))
         canvas.paste(_resized(image, inside, resample), ((width - inside[0]) // 2, (height - inside[1]) // 2))
         return canvas
-    covered = (round(width / form.crop_ratio), round(height / form.crop_ratio))
-    outside = covering(image.size, covered)
-    left, top = round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+    covered = _covered(form)
+    outside, left, top = _cut(image.size, form)
     if outside[0] * outside[1] > SLIVER * covered[0] * covered[1]:  # a few pixels by thousands would fill the memory
-        across, down = image.width / outside[0], image.height / outside[1]
-        box = (left * across, top * down, (left + width) * across, (top + height) * down)
-        return image.resize((width, height), resample, box=box)
+        return image.resize((width, height), resample, box=seen_part(image.size, form))
     image = _resized(image, outside, resample)
     if image.size == (width, height):
         return image
     return image.crop((left, top, left + width, top + height))
+
+
+def seen_part(sides: tuple[int, int], form: ImageForm) -> tuple[float, float, float, float]:
+    """Return which part of an image of `sides` (width, height) `fitted` shows: left, top, right, bottom, in its pixels.
+
+    A part that is padded reaches beyond the image.
+    """
+    height, width = form.size
+    if form.fit == "crop":
+        outside, left, top = _cut(sides, form)
+        across, down = sides[0] / outside[0], sides[1] / outside[1]
+        return left * across, top * down, (left + width) * across, (top + height) * down
+    if form.fit == "pad":
+        inside = _inside(sides, form)
+        left, top = (width - inside[0]) // 2, (height - inside[1]) // 2
+        across, down = sides[0] / inside[0], sides[1] / inside[1]
+        return (0 - left) * across, (0 - top) * down, (width - left) * across, (height - top) * down
+    return 0.0, 0.0, float(sides[0]), float(sides[1])
+
+
+def _cut(sides: tuple[int, int], form: ImageForm) -> tuple[tuple[int, int], int, int]:
+    """Return to which width and height an image is brought before it is cut, and from which left and top on."""
+    height, width = form.size
+    outside = covering(sides, _covered(form))
+    return outside, round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+
+
+def _covered(form: ImageForm) -> tuple[int, int]:
+    """Return the width and height that an image is to cover before its middle is cut out."""
+    return round(form.size[1] / form.crop_ratio), round(form.size[0] / form.crop_ratio)
+
+
+def _inside(sides: tuple[int, int], form: ImageForm) -> tuple[int, int]:
+    """Return the width and height at which an image just fits into the form's size."""
+    scale = min(form.size[1] / sides[0], form.size[0] / sides[1])
+    return max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
 
 
 def covering(sides: tuple[int, int], covered: tuple[int, int]) -> tuple[int, int]:
@@ -285,10 +321,26 @@ def _resized(image: Image.Image, size: tuple[int, int], resample: Image.Resampli
     return image if image.size == size else image.resize(size, resample)
 
 
+def _formats(head: bytes) -> tuple[str, ...]:
+    """Return the formats to try of a file that begins so."""
+    return ("HEIF",) if HEIC.match(head) and reads_heic() else _built_in_formats()
+
+
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def _built_in_formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)  # some builds of Pillow lack one or another
+
+
+@functools.cache
+def reads_heic() -> bool:
+    """Say whether HEIC images can be read here, which takes the extra `heic`."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
 def _grey_or_rgb(image: Image.Image, channels: int | None) -> Image.Image:
@@ -320,12 +372,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8))
 
 
-def _reason(error: Exception, data: bytes | NDArray[np.uint8] | Image.Image) -> str:
+def why_unreadable(error: Exception, data: bytes | NDArray[np.uint8] | Image.Image) -> str:
+    """Return in words why opening `data`, the bytes of a file, failed with an error."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, UnidentifiedImageError):
         if isinstance(data, bytes) and HEIC.match(data):
-            return "HEIC images cannot be read; save it as JPEG"
+            return "a damaged HEIC image" if reads_heic() else HEIC_HINT
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

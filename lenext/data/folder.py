@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lenext.data.decode import is_image_name
 from lenext.data.source import ALL, Source, Split, label_indices, split_name
 from lenext.errors import UserError
 
-ARCHIVE_LEFTOVER = "__MACOSX"  # what macOS adds to an archive; it holds only hidden files
+# What systems leave behind, though no dot hides it: with archives, as thumbnails, as bins.
+LEFTOVERS = frozenset(
+    {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"}
+)
 
 
 def open_folder(folder: Path) -> Source:
@@ -19,7 +22,7 @@ def open_folder(folder: Path) -> Source:
     Raises:
         UserError: no class folders, a class without images, or a class that only another split than `train` has.
     """
-    parts = _split_folders(folder) or {ALL: [folder]}
+    parts = split_folders(folder) or {ALL: [folder]}
     images = {name: [pair for root in roots for pair in _labelled(root)] for name, roots in parts.items()}
     reference = images.get("train") or [pair for pairs in images.values() for pair in pairs]
     class_names = sorted({label for label, _ in reference})
@@ -41,40 +44,74 @@ def open_folder(folder: Path) -> Source:
 
 
 def image_files(folder: Path) -> Iterator[Path]:
-    """Yield every image file below `folder`; hidden files and folders are never data.
-
-    The order is plain sort order, the files of a folder before those of its subfolders. Links to folders are
-    followed, each folder once, but not those that lead up, to where other classes are.
+    """Yield every image file below `folder`, as `visible_files` does.
 
     Raises:
         UserError: a folder cannot be read.
     """
+    return (path for path in visible_files(folder) if is_image_name(path.name))
+
+
+def visible_files(
+    folder: Path,
+    *,
+    unreadable: Callable[[OSError], object] | None = None,
+    hidden: Callable[[Path], object] = lambda path: None,
+) -> Iterator[Path]:
+    """Yield every file below `folder`; hidden files and folders are never data.
+
+    The order is plain sort order, the files of a folder before those of its subfolders. Links to folders are
+    followed, each folder once, but not those that lead up, to where other classes are. `unreadable` is told of folders
+    that cannot be read, `hidden` of what is passed over.
+
+    Raises:
+        UserError: a folder cannot be read, and nobody is told.
+    """
     above = {Path(parent) for parent in folder.resolve().parents}
     seen: set[Path] = set()
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=unreadable or _refuse):
         place = Path(root).resolve()
         if place in seen or place in above:
             folders.clear()
             continue
         seen.add(place)
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in sorted(name for name in [*folders, *files] if is_hidden(name)):
+            hidden(Path(root) / name)
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(files):
-            if not _is_hidden(name) and is_image_name(name):
+            if not is_hidden(name):
                 yield Path(root) / name
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == ARCHIVE_LEFTOVER
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder of this name is never data."""
+    return name.startswith(".") or name in LEFTOVERS
+
+
+def find_parquet(folder: Path) -> list[Path]:
+    """Return the parquet files that make `folder` a dataset: in it, or up to two folders down."""
+    return sorted(
+        path
+        for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet")
+        for path in folder.glob(pattern)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def holds_parquet(folder: Path) -> bool:
+    """Say whether a folder is a dataset in parquet files, with no images in class folders."""
+    in_class_folders = (file for file in image_files(folder) if file.parent != folder)
+    return bool(find_parquet(folder)) and next(in_class_folders, None) is None
 
 
 def _refuse(error: OSError) -> None:
     raise UserError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
     """Return the folders that may be classes or splits: not the hidden ones, nor those where runs are kept."""
     try:
-        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name))
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror}") from error
     return [entry for entry in entries if not _holds_runs(entry)]
@@ -84,14 +121,14 @@ def _holds_runs(folder: Path) -> bool:
     return (folder / "run.json").exists() or (folder.name == "runs" and any(folder.glob("*/run.json")))
 
 
-def _split_folders(folder: Path) -> dict[str, list[Path]] | None:
+def split_folders(folder: Path) -> dict[str, list[Path]] | None:
     """Return the folders of each split, or None where the subfolders are classes.
 
     Beside `train` and a second split, other folders are no classes but notes, masks and the like.
     """
     parts: dict[str, list[Path]] = {}
     others = False
-    for entry in _subfolders(folder):
+    for entry in subfolders(folder):
         name = split_name(entry.name)
         if name is None:
             others = True
@@ -103,7 +140,7 @@ def _split_folders(folder: Path) -> dict[str, list[Path]] | None:
 
 
 def _labelled(folder: Path) -> list[tuple[str, Path]]:
-    classes = _subfolders(folder)
+    classes = subfolders(folder)
     if not classes:
         loose = sum(1 for _ in image_files(folder))
         found = f"only {loose:,} images without a class" if loose else "no images"

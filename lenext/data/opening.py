@@ -48,20 +48,30 @@ def _opened(location: str | Path) -> Source:
         from lenext.data.shards import open_shards
 
         return open_shards(text)
-    path = _without_tilde(Path(location))
-    if not text or not exists(path):
-        raise UserError(f"there is no data at {text!r}; {_nearby(path)}")
+    path = existing(location)
     if not is_folder(path):
         from lenext.data.table import open_table
 
         return open_table(path)
-    from lenext.data.folder import image_files, open_folder
-    from lenext.data.parquet import find_parquet, open_parquet_folder
+    from lenext.data.folder import holds_parquet, open_folder
 
-    in_class_folders = (file for file in image_files(path) if file.parent != path)
-    if find_parquet(path) and next(in_class_folders, None) is None:
+    if holds_parquet(path):
+        from lenext.data.parquet import open_parquet_folder
+
         return open_parquet_folder(path)
     return open_folder(path)
+
+
+def existing(location: str | Path) -> Path:
+    """Return the file or folder at a location.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    path = _without_tilde(Path(location))
+    if not str(location) or not exists(path):
+        raise UserError(f"there is no data at {str(location)!r}; {_nearby(path)}")
+    return path
 
 
 def _without_tilde(path: Path) -> Path:

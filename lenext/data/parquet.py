@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet as pq
 
+from lenext.data.folder import find_parquet
 from lenext.data.source import ALL, Source, Split, label_indices, split_name
 from lenext.errors import UserError, one_line
 
@@ -43,16 +44,6 @@ class EncodedColumn(Sequence[bytes | Path]):
             path = value.get("path")
             value = value["bytes"] or (Path(path) if path else None)
         return value or b""
-
-
-def find_parquet(folder: Path) -> list[Path]:
-    """Return the parquet files that make `folder` a dataset: in it, or up to two folders down."""
-    return sorted(
-        path
-        for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet")
-        for path in folder.glob(pattern)
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
 
 
 def open_parquet_folder(folder: Path) -> Source:

@@ -16,8 +16,10 @@ from lenext.errors import UserError, one_line
 COLUMNS = ("path", "label", "split")
 
 
-def open_table(path: Path) -> Source:
+def open_table(path: Path, *, strict: bool = True) -> Source:
     """Open a table with the columns `path`, `label` and, if it likes, `split`; paths are relative to the table.
+
+    A class that `train` lacks is refused where `strict`.
 
     Raises:
         UserError: not a table, a column missing, an empty label, or a split of another name.
@@ -40,7 +42,8 @@ def open_table(path: Path) -> Source:
         rows_of.setdefault(name, []).append(row)
     if not files:
         raise UserError(f"{path} has no rows")
-    class_names = sorted({labels[row] for row in rows_of.get("train", range(len(labels)))})
+    reference = rows_of.get("train", range(len(labels))) if strict else range(len(labels))
+    class_names = sorted({labels[row] for row in reference})
     strange = sorted(set(labels) - set(class_names))
     if strange:
         raise UserError(f"{path} has the class {strange[0]!r}, but not in train; add it there, or take it out")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lenext.evaluation.pages.pieces import LISTED, thumbnail
+from lenext.evaluation.pages.pieces import LISTED, original
 from lenext.files import write_text
+from lenext.pages.pictures import picture_address
 from lenext.pages.templates import template
 from lenext.suspects.result import Suspects
 
@@ -39,7 +40,8 @@ def _groups(found: Suspects) -> list[dict[str, Any]]:
         pair = suspect.label, suspect.suggested
         counts[pair] = counts.get(pair, 0) + 1
         if place < SHOWN:
-            picture = thumbnail(found.reading, int(found.rows[place]))
+            photo, _ = original(found.reading, int(found.rows[place]))
+            picture = picture_address(photo)
             shown.setdefault(pair, []).append({"picture": picture, "suspect": suspect})
     pairs = sorted(shown, key=lambda pair: -counts[pair])  # a stable order: of equal counts the worst first
     return [

@@ -17,7 +17,7 @@ from lenext.data.source import split_name
 from lenext.errors import UserError
 from lenext.files import stamped, write_atomically
 from lenext.progress import SILENT, Progress
-from lenext.transfer.embedding import embed, require_stage
+from lenext.transfer.embedding import embed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,7 +142,8 @@ def features(
         UserError: no such stage or split, or no readable image.
     """
     classifier = target if isinstance(target, Classifier) else load(target, weights=weights, device=device)
-    require_stage(classifier.model, stage)
+    if stage is not None:
+        classifier.model.require_stage(stage)
     source = open_source(data, exclude=exclude, progress=progress)
     wanted = list(source.splits) if split is None else [split_name(split) or split]
     if wanted[0] not in source.splits:

@@ -22,13 +22,14 @@ from lenext.transfer.heads import fit_head
 
 LOOKED_AT = 400  # images
 BATCH = 32
+MUCH = 10.0  # percentage points; by less, what is cut off brings more, once it is trained, than it costs
 
 
 @dataclass(frozen=True)
 class Separation:
     """How many percent of some images logistic heads got right after each stage, crosswise; the last with all of it.
 
-    `drop` is how many stages are better cut off: 0 unless an earlier one does better by more than chance brings.
+    `drop` is how many stages are better cut off: 0 unless an earlier one does much better, by more than chance brings.
     """
 
     top1: tuple[float, ...]
@@ -45,7 +46,9 @@ class Separation:
         if len(self.top1) < 2:
             return "the network has one stage"
         rates = ", ".join(f"{rate:.0f}" for rate in self.top1)
-        verdict = f"the best is stage {len(self.top1) - 1 - self.drop}" if self.drop else "no earlier stage is better"
+        verdict = (
+            f"the best is stage {len(self.top1) - 1 - self.drop}" if self.drop else "no earlier stage is much better"
+        )
         return f"heads on its stages tell {rates} % of some images apart, and {verdict}"
 
 
@@ -69,8 +72,8 @@ def separation(classifier: Classifier, reading: Reading, *, seed: int = 0) -> Se
         right.append(answers)
     rates = tuple(100 * float(each.mean()) for each in right)
     best = int(np.argmax(rates))
-    told = of_same_images(right[-1], right[best])
-    return Separation(rates, 0 if told.by_chance else len(rates) - 1 - best)
+    much = rates[best] - rates[-1] >= MUCH and not of_same_images(right[-1], right[best]).by_chance
+    return Separation(rates, len(rates) - 1 - best if much else 0)
 
 
 @torch.inference_mode()

@@ -1,0 +1,77 @@
+"""Looking at an image as a whole, for what its header says and a small picture, sooner than decoding it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from lenext.data.decode import (
+    ORIENTATION,
+    SIDEWAYS,
+    UnreadableImageError,
+    file_content,
+    unread_image,
+    upright_image,
+    why_unreadable,
+)
+
+if TYPE_CHECKING:
+    from lenext.data.source import Item
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the header of an image says, and the image itself, upright, grey or RGB, at a part of its size.
+
+    `format`, `mode` and `orientation` are Pillow's and EXIF's; `height` and `width` those of the upright image; `deep`
+    whether it has more than 8 bits a channel.
+    """
+
+    format: str
+    mode: str
+    height: int
+    width: int
+    orientation: int
+    deep: bool
+    transparent: bool
+    animated: bool
+    image: Image.Image
+
+
+def glance(item: Item, side: int, channels: int | None = None) -> Glance:
+    """Look at an image as a whole, each byte of it read, but where JPEG allows not every pixel made.
+
+    The image that comes back has at least `side` pixels each way where the file has.
+
+    Raises:
+        UnreadableImageError: empty, truncated, or no image.
+    """
+    data = file_content(item)
+    try:
+        image = unread_image(data)
+        turned = image.getexif().get(ORIENTATION, 1)
+        height, width = image.size if turned in SIDEWAYS else image.size[::-1]
+        if not height * width:
+            raise UnreadableImageError("an image without pixels")
+        seen = {
+            "format": image.format or "",
+            "mode": image.mode,
+            "height": height,
+            "width": width,
+            "orientation": image.info.get("original_orientation") or turned,  # HEIC's decoder turns it
+            "deep": image.mode in ("I", "F")
+            or ";16" in image.mode
+            or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())),
+            "transparent": image.has_transparency_data,
+            "animated": image.format != "MPO" and getattr(image, "is_animated", False),  # a photo with its preview
+        }
+        if image.format in ("JPEG", "MPO"):
+            factor = next((factor for factor in (8, 4, 2) if min(height, width) >= factor * side), 1)
+            image.draft("L" if channels == 1 else None, (image.width // factor, image.height // factor))
+        return Glance(**seen, image=upright_image(image, channels))
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
+        raise UnreadableImageError(why_unreadable(error, data)) from error
