@@ -84,8 +84,8 @@ class Suspects:
         if self.top1 >= POOR:
             return ""
         return (
-            f"only {self.top1:.1f} % of the labels were answered, so that a suspect is more often hard than wrong: give "
-            "a run that does better (trained for longer, or from weights), or look at the first suspects alone"
+            f"only {self.top1:.1f} % of the labels were answered, so that a suspect is more often hard than wrong: "
+            "give a run that does better (trained for longer, or from weights), or look at the first suspects alone"
         )
 
     def write_exclusions(self, path: str | Path) -> None:
