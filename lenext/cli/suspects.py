@@ -68,6 +68,8 @@ def suspects(
         print_json(found.fields())
     else:
         _print(found)
+    if found.caution:
+        say(f"note: {found.caution}")
     # After the list, which a full disk then cannot take away.
     if out is not None:
         write_page(out, found, command=shlex.join(["lenext", *sys.argv[1:]]))

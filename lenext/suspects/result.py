@@ -13,6 +13,7 @@ from lenext.data.exclusions import Exclusion, write_exclusions
 from lenext.data.reading import Reading
 
 KIND = "mislabelled"  # of an exclusion
+POOR = 80.0  # percentage of labels answered, below which suspects are more often hard than wrong
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,16 @@ class Suspects:
             "skipped_files": list(self.skipped_files),
             "seconds": self.seconds,
         }
+
+    @property
+    def caution(self) -> str:
+        """What is to be said where the networks are too poor to tell a wrong label from a hard image, or ""."""
+        if self.top1 >= POOR:
+            return ""
+        return (
+            f"only {self.top1:.1f} % of the labels were answered, so that a suspect is more often hard than wrong: "
+            "give a run that does better (trained for longer, or from weights), or look at the first suspects alone"
+        )
 
     def write_exclusions(self, path: str | Path) -> None:
         """Write the suspects as a list for `--exclude`, to be looked through first: some are rare, not wrong.

@@ -75,7 +75,7 @@ def test_the_most_frequent_pair_comes_first(tmp_path: Path) -> None:
     assert len(addresses) == 4
     assert all(address.startswith("data:image/") for address in addresses)
     assert "<script" not in html
-    for absent in ("more, less clear", "Skipped files", " shown"):
+    for absent in ("more, less clear", "Skipped files", " shown", "Caution"):
         assert absent not in text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
@@ -86,6 +86,13 @@ def test_of_many_the_clearest_are_shown(tmp_path: Path) -> None:
     assert len(addresses) == SHOWN
     assert "7 more, less clear, are left out here: --json and --write-exclusions list all." in text
     assert "labelled dog , probably cat 8 images, 1 shown" in text
+
+
+def test_poor_networks_are_told_of(tmp_path: Path) -> None:
+    suspects = found([("cat", "dog")], top1=49.1)
+    assert suspects.caution.startswith("only 49.1 % of the labels were answered, so that a suspect is more often hard")
+    _, _, text = written(tmp_path / "page.html", suspects)
+    assert f"Caution: {suspects.caution}." in text
 
 
 def test_where_no_label_is_in_doubt(tmp_path: Path) -> None:
