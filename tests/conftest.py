@@ -121,7 +121,7 @@ def process() -> Callable[..., Answer]:
 
     def run(*words: str | Path, **options: Any) -> Answer:
         done = subprocess.run(
-            [sys.executable, "-m", "lenext", *map(str, words)], capture_output=True, text=True, timeout=120, **options
+            [sys.executable, "-m", "lenext", *map(str, words)], capture_output=True, text=True, timeout=300, **options
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
