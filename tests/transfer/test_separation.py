@@ -125,6 +125,31 @@ def test_a_run_measures_says_why_and_does_not_measure_again(
         prepare(settings, open_source("digits"), device, started=time.perf_counter())
 
 
+def test_what_is_frozen_stays_whatever_is_measured(spoiled: Path, tmp_path: Path) -> None:
+    run = Path(
+        lenext.train(
+            "digits", "lenet5", weights=spoiled, recipe="transfer", epochs=3, out=tmp_path / "run", freeze="stages.0"
+        ).run
+    )
+    record = json.loads((run / "run.json").read_text())
+    assert record["recipe"]["unfreeze"] == 0
+    assert record["recipe"]["why"].endswith("; but freeze as given")
+    before, after = (lenext.load(each).model.stages[0].state_dict() for each in (spoiled, run))
+    assert all(value.equal(before[name]) for name, value in after.items())
+
+
+def test_stages_that_were_cut_before_are_counted() -> None:
+    found = Separation((90.0, 50.0), 1, before=2)
+    made = make_recipe("transfer", Situation(train_images=300, pretrained=True, separation=found), {})
+    assert made.drop_stages == 3
+
+
+def test_a_class_of_one_image_takes_no_part(classifier: Classifier, reading: Reading) -> None:
+    zeros, ones = (np.flatnonzero(reading.labels == label) for label in (0, 1))
+    assert separation(classifier, reading.take(np.sort(np.r_[zeros, ones[:1]]))) is None
+    assert separation(classifier, reading.take(np.sort(np.r_[zeros, ones]))) is not None
+
+
 def test_what_the_user_says_goes_before_what_is_measured(spoiled: Path, tmp_path: Path) -> None:
     run = lenext.train(
         "digits", "lenet5", weights=spoiled, recipe="transfer", epochs=1, out=tmp_path / "run", drop_stages=0, freeze=""
