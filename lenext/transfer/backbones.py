@@ -56,10 +56,10 @@ def _found(name: str, weights: str | None) -> Backbone:
         lookup(model)
         if not own:
             raise UserError(f"{name} says no weights; give {model}=FILE")
-        return Backbone(model, model, own)
+        return Backbone(model, model, _there(own))
     if weights is not None:
         lookup(name)
-        return Backbone(name, name, weights)
+        return Backbone(name, name, _there(weights))
     if exists(name) or is_tag(name) or name.startswith("hub:"):
         return Backbone(name, name, None)
     lookup(name)
@@ -67,3 +67,12 @@ def _found(name: str, weights: str | None) -> Backbone:
     if not published:
         raise UserError(f"the catalog has no weights of {name}; give a file of some as {name}=FILE")
     return Backbone(published[0], published[0], None)
+
+
+def _there(weights: str) -> str:
+    """Return the weights' name; of a file that is not there nobody learns after the first network was judged."""
+    if exists(weights) or is_tag(weights) or weights.startswith("hub:"):
+        return weights
+    raise UserError(
+        f"there are no weights at {weights!r}; give a file, a run folder, hub:owner/name or a catalog's name"
+    )

@@ -88,7 +88,7 @@ def test_those_of_test_take_no_part(digits_run: Path, tmp_path: Path) -> None:
         (["--models", "resnet19"], "no model is called 'resnet19'; did you mean"),
         (["--models", "lenet5"], "the catalog has no weights of lenet5; give a file of some as lenet5=FILE"),
         (["--models", "lenet5="], "lenet5= says no weights"),
-        (["--models", "lenet5=nowhere.pth"], "nowhere.pth"),
+        (["--models", "RUN,lenet5=nowhere.pth"], "there are no weights at 'nowhere.pth'"),
         (["--models", "resnet18,resnet18"], "is given twice"),
         (["--models", "resnet18,lenet5", "--weights", "a.pth"], "are those of one network"),
         (["--models", "RUN", "--heads", "forest"], "no head is called 'forest'; there are logistic, knn, mean"),
@@ -104,7 +104,8 @@ def test_what_cannot_be_is_told(
     words: list[str], told: str, digits_run: Path, command: Callable[..., Any], tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    answer = command("probe", "digits", *[str(digits_run) if word == "RUN" else word for word in words])
+    (tmp_path / "a.pth").touch()
+    answer = command("probe", "digits", *[word.replace("RUN", str(digits_run)) for word in words])
     assert answer.code == 2
     assert told in answer.err
     assert answer.err.count("\n") == 1
@@ -118,7 +119,9 @@ def test_a_network_without_a_dense_layer_at_its_end_is_ranked_but_not_kept(tmp_p
         probe(photos, run, folds=2, out=tmp_path / "a.safetensors")
 
 
-def test_backbones_by_name(digits_run: Path) -> None:
+def test_backbones_by_name(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.pth").touch()
     found = find_backbones([str(digits_run), "resnet18:torchvision-v1", "mobilenet_v2=a.pth", "vgg16"])
     assert [(each.target, each.weights) for each in found] == [
         (str(digits_run), None), ("resnet18:torchvision-v1", None), ("mobilenet_v2", "a.pth"),
