@@ -39,12 +39,16 @@ class View:
         return turned[..., ::-1] if self.mirrored else turned
 
 
-# As a whole; a twentieth and a tenth less all around; a twentieth less at two edges; mirrored and turned.
+# As a whole; a twentieth and a tenth less all around; a twentieth less at two edges, and at one; mirrored and turned.
 VIEWS = (
     View(),
     View((0.02, 0.02, 0.98, 0.98)),
     View((0.05, 0.05, 0.95, 0.95)),
     *(View((top, left, top + 0.95, left + 0.95)) for top, left in product((0.0, 0.05), repeat=2)),
+    View((0.05, 0.0, 1.0, 1.0)),
+    View((0.0, 0.05, 1.0, 1.0)),
+    View((0.0, 0.0, 0.95, 1.0)),
+    View((0.0, 0.0, 1.0, 0.95)),
     View(mirrored=True),
     View(quarters=1),
     View(quarters=2),

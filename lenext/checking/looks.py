@@ -33,7 +33,7 @@ LOOK = np.dtype(
         ("spread", np.float32), ("grey", np.uint8, (SIDE, SIDE)),
     ]
 )  # fmt: skip
-VERSION = 1  # of what a look sees; looks of another are made anew
+VERSION = 2  # of what a look sees; looks of another are made anew
 DEEP, CMYK, TRANSPARENT, ANIMATED, BLANK = 1, 2, 4, 8, 16
 KNOWN = ("", *FORMATS, "MPO", "HEIF")
 NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}
@@ -52,7 +52,7 @@ def look_at(item: Item) -> tuple[NDArray[Any], str]:
         look["digest"] = digest(data)
         seen = glance(data, 2 * SIDE, channels=1)
         grey = seen.image
-        look["grey"] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        look["grey"] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
         spread = float(np.asarray(grey).std())
         if spread < BLANK_SPREAD:
             spread = _spread(data)

@@ -23,7 +23,7 @@ COUNT = 40
 
 
 def grey(image: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 @cache
@@ -68,7 +68,7 @@ def test_copies_are_found_and_no_others(way: str) -> None:
     pairs = near_copies(np.stack([grey(image) for image in [*photos(), *map(WAYS[way], photos())]]))
     assert {tuple(sorted((pair.a, pair.b))) for pair in pairs} == {(i, i + COUNT) for i in range(COUNT)}
     assert {pair.how for pair in pairs} == {SAID.get(way, "")}
-    assert all(0.95 <= pair.likeness <= 1.001 for pair in pairs)
+    assert all(0.945 <= pair.likeness <= 1.001 for pair in pairs)
 
 
 @given(st.tuples(*[st.floats(0, 0.05)] * 4), st.integers(0, COUNT - 1))
