@@ -108,12 +108,12 @@ def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
 
 
 def alike(by_view: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.int64]:
-    """Return pairs (n, 3) of images whose hashes are nearly the same: i as a whole, and j in view k.
+    """Return pairs (n, 4) of images whose hashes differ in few bits: i as a whole, j in view k, and how many.
 
     `by_view` (views, N) are the hashes of `view_hashes`, i is from `start` to before `stop`, j any. Of views that are
     mutual, i is the lower index. Where thousands of images are alike, each is held to the nearest of them alone.
     """
-    found = [np.empty((0, 3), np.int64)]
+    found = [np.empty((0, 4), np.int64)]
     differing, counts = np.empty(ROWS * COLUMNS, np.uint64), np.empty(ROWS * COLUMNS, np.uint8)
     end = by_view.shape[1]
     for row in range(start, stop, ROWS):
@@ -131,7 +131,7 @@ def alike(by_view: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.int6
                 if len(near):
                     i, j = near // shape[1] + row, near % shape[1] + column
                     keep = i < j if view in MUTUAL else i != j
-                    found.append(np.stack([i[keep], j[keep], np.full(keep.sum(), view)], 1))
+                    found.append(np.stack([i[keep], j[keep], np.full(keep.sum(), view), counts[near[keep]]], 1))
     return np.concatenate(found)
 
 

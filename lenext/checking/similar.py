@@ -25,6 +25,7 @@ ALIKE, FINELY = 0.945, 0.915
 NEARLY = 0.85  # of pairs that are alike but no copies, of which there are few where copies can be told
 SAMPLE, MANY = 1000, 50  # images by which that is known, and pairs that are many
 PROMISING = (0.5, 0.65, 0.75)  # what it takes to be aligned at all, and to go on after each step
+NEAREST = 2  # views, by their hashes, in which two images are aligned
 STEPS = 4
 FARTHEST = 0.03  # of a side that an edge moves in a step
 LEAST = 2.0  # grey levels of middle frequencies, below which there is nothing to compare
@@ -101,7 +102,11 @@ def _compared(greys: NDArray[np.uint8], workers: int, progress: Progress) -> lis
 def _strip(greys: NDArray[np.uint8], by_view: NDArray[np.uint64], start: int) -> list[Pair]:
     """Return the copies of `STRIP` images, some twice, as `a` is part of `b` and the other way round."""
     pairs = alike(by_view, start, min(start + STRIP, len(greys)))
-    pairs = np.concatenate([pairs, pairs[pairs[:, 2] == 0][:, [1, 0, 2]]])  # either may be a part of the other
+    pairs = np.concatenate([pairs, pairs[pairs[:, 2] == 0][:, [1, 0, 2, 3]]])  # either may be a part of the other
+    pairs = pairs[np.lexsort((pairs[:, 3], pairs[:, 1], pairs[:, 0]))]
+    first = np.append(True, (np.diff(pairs[:, :2], axis=0) != 0).any(1))[: len(pairs)]
+    place = np.arange(len(pairs)) - np.maximum.accumulate(np.where(first, np.arange(len(pairs)), 0))
+    pairs = pairs[place < NEAREST, :3]
     found = []
     for some in np.array_split(pairs, -(-len(pairs) // BATCH) or 1):
         scores = likeness(greys, some)

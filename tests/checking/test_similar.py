@@ -118,7 +118,7 @@ def test_pairs_are_those_of_a_comparison_one_by_one(monkeypatch: pytest.MonkeyPa
     for i in range(0, 40, 2):
         flipped = np.bitwise_or.reduce(np.uint64(1) << rng.permutation(64)[: i // 2].astype(np.uint64), initial=0)
         hashes[i + 1, i % len(VIEWS)] = hashes[i, 0] ^ flipped
-    found = {tuple(row) for start in (0, 25) for row in alike(hashes.T.copy(), start, start + 25).tolist()}
+    found = {tuple(row) for start in (0, 25) for row in alike(hashes.T.copy(), start, start + 25)[:, :3].tolist()}
     expected = {
         (i, j, k)
         for i in range(50)
