@@ -20,7 +20,7 @@ from PIL import Image
 SIDE = 32  # pixels of the small picture, which imagehash takes as it is
 LOW = 8  # frequencies each way
 DISTANCE = 12  # bits of 64 that hashes may differ in; unrelated images differ in 32, and copies were found to in 10
-ROWS, COLUMNS = 16, 4096  # hashes that are held against each other at once, in a core's cache
+ROWS, COLUMNS = 64, 4096  # hashes that are held against each other at once, in a core's cache
 MOST = 1024  # pairs of so many hashes that are looked at
 BATCH = 4096  # images that are hashed at once
 
