@@ -5,6 +5,8 @@ VENV   ?= .venv
 # The version that the tests run with. Where pip finds its CPU build, a machine without an NVIDIA card takes that
 # one; the plain build for Linux brings several gigabytes of CUDA.
 TORCH  ?= 2.13.0
+# The tests run in as many processes as there are cores, four at most; one that has no more takes some of another's.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist worksteal
 BIN    := $(VENV)/bin
 DEMO   := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
@@ -24,10 +26,10 @@ demo: $(VENV)/installed
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-full: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "full or not full"
+	$(BIN)/python -m pytest $(SPREAD) -m "full or not full"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -10,10 +10,12 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import lenext
 from lenext.checking.kinds import KINDS
+from lenext.cost.cost import Total
 from lenext.registry import Entry, Published, lookup
 from lenext.training.augmentation_sheet import in_words
 from lenext.training.recipes import Situation, about, description, make_recipe, recipe_names
@@ -24,6 +26,12 @@ PAGES = ("models.md", "papers.md", "training.md", "checking.md")
 
 def entries() -> list[Entry]:
     return [lookup(name) for name in lenext.list_models()]
+
+
+@cache
+def total_of(name: str) -> Total:
+    """Return what the model costs; several tables ask."""
+    return lenext.profile(name).total
 
 
 def table(head: str, align: str, rows: Iterator[str]) -> str:
@@ -53,7 +61,7 @@ def family(of_it: list[Entry]) -> str:
 
 
 def model(entry: Entry) -> str:
-    facts, total = entry.facts, lenext.profile(entry.name).total
+    facts, total = entry.facts, total_of(entry.name)
     what = (inspect.getdoc(entry.build) or "").partition("\n")[0].rstrip(".")
     cells = (
         f"`{entry.name}`", what, f"{facts.channels}x{facts.size}x{facts.size}", facts.smallest, f"{total.params:,}",
@@ -116,7 +124,7 @@ def counts() -> str:
 
     def rows() -> Iterator[str]:
         for entry in entries():
-            total = lenext.profile(entry.name).total
+            total = total_of(entry.name)
             for claim in entry.facts.claims:
                 ours = getattr(total, claim.figure)
                 gap = 100 * (ours / claim.published - 1)

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
     from lenext.evaluation.result import EvaluationResult
+    from lenext.explanation.explain import Explanations, explain
+    from lenext.explanation.result import Explanation
     from lenext.growing import grow
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
     from lenext.scanning.scan import Scan, scan
+    from lenext.suspects.result import Suspects
+    from lenext.suspects.search import find_suspects
     from lenext.training.run import resume, train
     from lenext.transfer.features import Features, features
     from lenext.transfer.probing import ProbeResult, probe
@@ -40,11 +44,14 @@ _HOME = {
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
     "EvaluationResult": "lenext.evaluation.result",
+    "Explanation": "lenext.explanation.result",
+    "Explanations": "lenext.explanation.explain",
     "Features": "lenext.transfer.features",
     "ImageClassifier": "lenext.models",
     "LenextError": "lenext.errors",
     "ProbeResult": "lenext.transfer.probing",
     "Scan": "lenext.scanning.scan",
+    "Suspects": "lenext.suspects.result",
     "UserError": "lenext.errors",
     "check": "lenext.checking.check",
     "compare": "lenext.cost.comparison",
@@ -54,7 +61,9 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "explain": "lenext.explanation.explain",
     "features": "lenext.transfer.features",
+    "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
@@ -73,11 +82,14 @@ __all__ = [
     "Conversion",
     "Cost",
     "EvaluationResult",
+    "Explanation",
+    "Explanations",
     "Features",
     "ImageClassifier",
     "LenextError",
     "ProbeResult",
     "Scan",
+    "Suspects",
     "UserError",
     "check",
     "compare",
@@ -87,7 +99,9 @@ __all__ = [
     "densify",
     "ensemble",
     "evaluate",
+    "explain",
     "features",
+    "find_suspects",
     "grow",
     "list_models",
     "list_weights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -100,6 +101,35 @@ class Classifier:
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")
         return logits.float().softmax(1).cpu()
 
+    def index_of(self, label: str) -> int:
+        """Return the index of the class called `label`: its name, its WordNet id, or another that ImageNet has for it.
+
+        Raises:
+            UserError: no such class, with those of like names, or several.
+        """
+        classes = self.classes
+        found = classes.place(label)
+        if found is not None:
+            return found
+        names = reversed(list(enumerate(classes.names)))
+        folded = {name.replace("_", " ").casefold(): number for number, name in names}
+        wanted = label.replace("_", " ").strip().casefold()
+        if wanted in folded:
+            return folded[wanted]
+        if self.unnamed:
+            raise UserError(f"these weights do not name their classes; give a number from 0 to {len(classes) - 1}")
+        close = [name for name in folded if wanted and wanted in name.split()][:3]
+        close += difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)
+        near = list(dict.fromkeys(classes.names[folded[name]] for name in close))[:3]
+        few = f"give one of {', '.join(classes.names)}" if len(classes) <= 12 else "give a name or a WordNet id"
+        hint = f"did you mean {' or '.join(near)}?" if near else few
+        raise UserError(f"{self.name} has no class {label!r} among its {len(classes):,}; {hint}")
+
+    def called(self, index: int) -> dict[str, str]:
+        """Return the name of a class, and its WordNet id where it has one."""
+        ids = self.classes.ids
+        return {"label": self.class_names[index], **({"id": ids[index]} if ids else {})}
+
     def _decode(self, picture: Picture) -> NDArray[np.uint8] | str:
         try:
             return decode(Path(picture) if isinstance(picture, str) else picture, self.preprocessing.form)
@@ -109,14 +139,9 @@ class Classifier:
     def _best(self, pixels: NDArray[np.uint8], top: int) -> list[list[dict[str, Any]]]:
         values, indices = self.probabilities(pixels).topk(min(top, len(self.class_names)))
         return [
-            [{**self._called(i), "probability": value} for value, i in zip(row, order, strict=True)]
+            [{**self.called(i), "probability": value} for value, i in zip(row, order, strict=True)]
             for row, order in zip(values.tolist(), indices.tolist(), strict=True)
         ]
-
-    def _called(self, index: int) -> dict[str, str]:
-        """Return the name of a class, and its WordNet id where it has one."""
-        ids = self.classes.ids
-        return {"label": self.class_names[index], **({"id": ids[index]} if ids else {})}
 
 
 def load(target: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Classifier:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import settings
 from launcher import Launcher
 
@@ -24,6 +25,10 @@ from lenext.training.run import TrainResult
 # A busy machine is no failure, and a check of a change draws the same examples each time.
 settings.register_profile("lenext", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("lenext")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several workers, which share the cores; so do the processes it starts
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,14 @@ def copied_run(digits_run: Path, tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    """Take back what a test says of threads, by `--threads` too, which holds for the process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Small networks are slow on the threads of a busy machine, which wait for each other."""
@@ -108,7 +121,7 @@ def process() -> Callable[..., Answer]:
 
     def run(*words: str | Path, **options: Any) -> Answer:
         done = subprocess.run(
-            [sys.executable, "-m", "lenext", *map(str, words)], capture_output=True, text=True, timeout=120, **options
+            [sys.executable, "-m", "lenext", *map(str, words)], capture_output=True, text=True, timeout=300, **options
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 

@@ -42,13 +42,14 @@ class Launcher:
         )  # fmt: skip
         assert self._answer() == {"ready": True}
 
-    def start(self, *words: object, cwd: Path | None = None, **environment: object) -> Started:
-        """Start a command with some more variables in its environment."""
+    def start(self, *words: object, cwd: Path | None = None, code: str = "", **environment: object) -> Started:
+        """Start a command, or Python code, with some more variables in its environment; None takes one away."""
         self.count += 1
         out, err = (self.folder / f"{self.count}.{kind}" for kind in ("out", "err"))
         said = self._ask({
             "words": [str(word) for word in words], "out": str(out), "err": str(err), "cwd": str(cwd or self.folder),
-            "environment": {key: str(value) for key, value in environment.items()},
+            "environment": {key: None if value is None else str(value) for key, value in environment.items()},
+            "code": code,
         })  # fmt: skip
         return Started(said["pid"], self, out, err)
 
@@ -116,6 +117,10 @@ def _serve(lines: Iterator[str]) -> None:
         pid = os.fork()
         if not pid:
             _become(asked["out"], asked["err"], asked["cwd"], asked["environment"])
+            if asked["code"]:
+                sys.argv[1:] = asked["words"]
+                exec(asked["code"], {"__name__": "__main__"})
+                sys.exit()
             main(asked["words"])
         children.add(pid)
         print(json.dumps({"pid": pid}), flush=True)
@@ -123,9 +128,12 @@ def _serve(lines: Iterator[str]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _become(out: str, err: str, cwd: str, environment: dict[str, str]) -> None:
+def _become(out: str, err: str, cwd: str, environment: dict[str, str | None]) -> None:
     os.setsid()
-    os.environ.update(environment)
+    for name, value in environment.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
     os.chdir(cwd)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

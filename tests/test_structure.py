@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluation", "scanning", "checking"},
     {"transfer"},
     {"training"},
-    {"runs"},
+    {"runs", "suspects"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -177,6 +177,23 @@ def new_file(path: Path | None) -> Path | None:
     return path
 
 
+def new_folder(path: Path | None) -> Path | None:
+    """Return `path` where a folder may be made; what stands there already is never written over or added to.
+
+    Raises:
+        typer.BadParameter: something stands there, or its parent does not.
+    """
+    if path is None:
+        return None
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise typer.BadParameter(f"{path} is there already; give another name, or remove it first")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent} to make {path.name} in")
+    if not os.access(path.parent, os.W_OK):
+        raise typer.BadParameter(f"nothing can be written into {path.parent}; give a folder of your own")
+    return path
+
+
 def parse_scales(text: str) -> tuple[float, ...]:
     """Return (0.5, 1.0, 2.0) for `0.5,1,2`.
 

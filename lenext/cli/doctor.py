@@ -17,6 +17,8 @@ EXTRAS = {
     "shards": ("webdataset", "WebDataset shards"),
     "tensorboard": ("tensorboard", "figures of runs for TensorBoard"),
     "heic": ("pillow_heif", "photos in HEIC, as iPhones take them"),
+    "suspects": ("cleanlab", "images that are probably mislabelled"),
+    "explain": ("captum", "occlusion and integrated gradients"),
 }
 
 

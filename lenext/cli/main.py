@@ -20,6 +20,7 @@ from lenext.cli.convert import convert
 from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
+from lenext.cli.explain import explain
 from lenext.cli.features import features
 from lenext.cli.help import load_renderer
 from lenext.cli.models import models
@@ -29,6 +30,7 @@ from lenext.cli.probe import probe
 from lenext.cli.recipes import recipes
 from lenext.cli.runs import runs
 from lenext.cli.scan import scan
+from lenext.cli.suspects import suspects
 from lenext.cli.train import train
 from lenext.cli.weights import weights
 from lenext.errors import LenextError, Terminated, one_line
@@ -37,8 +39,8 @@ INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 COMMANDS = (
-    models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, probe, features,
-    convert, doctor,
+    models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, explain, suspects,
+    probe, features, convert, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

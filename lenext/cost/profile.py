@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from lenext.cost.trace import Trace, image
 from lenext.creation import create
 from lenext.errors import UserError, one_line
 from lenext.models import ImageClassifier, lookup
+from lenext.models.modes import evaluating
 from lenext.models.skeleton import Skeleton
 
 SIDE = 224  # of the image for a module that is not ours
@@ -118,7 +117,7 @@ def _run(model: nn.Module, shape: tuple[int, ...], device: str | None = None, co
     x = image(shape, device=place, count=count, dtype=first.dtype if first is not None else None)
     handles = list(trace.watch(model))
     try:
-        with torch.no_grad(), _evaluating(model), trace:
+        with torch.no_grad(), evaluating(model), trace:
             model(x)
     finally:
         for handle in handles:
@@ -150,18 +149,6 @@ def _run_on_meta(model: nn.Module, shape: tuple[int, ...]) -> tuple[Trace, NotRu
     finally:
         for store, name, tensor in places:
             store[name] = tensor  # type: ignore[assignment]
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode, and each of its modules back into what it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _channels(model: nn.Module) -> int:

@@ -32,7 +32,7 @@ def cached_images(
     Raises:
         LenextError: the cache cannot be written to, or an image changed while it was read.
     """
-    digests = _digests(split, workers, progress)
+    digests = digests_of(split, workers, progress)
     cache = Cache(cache_key(digests, form), progress)
     with cache.locked():
         tables = cache.read(len(split))
@@ -74,12 +74,14 @@ def _repair(split: Split, form: ImageForm, tables: Tables) -> Callable[[int], ND
     return repair
 
 
-def _digests(split: Split, workers: int, progress: Progress) -> NDArray[np.uint64]:
+def digests_of(
+    split: Split, workers: int, progress: Progress, *, what: str = "looking for the cache"
+) -> NDArray[np.uint64]:
     """Return the digest of each file, 0 of one that cannot be opened."""
     with ThreadPoolExecutor(workers) as pool:
         chunks = in_chunks(split.items, LARGEST_CHUNK)
         found = (value for chunk in chunks for value in pool.map(_digest, chunk))
-        return np.array(list(progress.track(found, "looking for the cache", len(split), lambda _: 1)), np.uint64)
+        return np.array(list(progress.track(found, what, len(split), lambda _: 1)), np.uint64)
 
 
 def _digest(item: Item) -> int:

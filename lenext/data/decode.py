@@ -239,22 +239,54 @@ def fitted(image: Image.Image, form: ImageForm) -> Image.Image:
     if form.fit == "squash":
         return _resized(image, (width, height), resample)
     if form.fit == "pad":
-        scale = min(width / image.width, height / image.height)
-        inside = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        inside = _inside(image.size, form)
         canvas = Image.new(image.mode, (width, height))
         canvas.paste(_resized(image, inside, resample), ((width - inside[0]) // 2, (height - inside[1]) // 2))
         return canvas
-    covered = (round(width / form.crop_ratio), round(height / form.crop_ratio))
-    outside = covering(image.size, covered)
-    left, top = round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+    covered = _covered(form)
+    outside, left, top = _cut(image.size, form)
     if outside[0] * outside[1] > SLIVER * covered[0] * covered[1]:  # a few pixels by thousands would fill the memory
-        across, down = image.width / outside[0], image.height / outside[1]
-        box = (left * across, top * down, (left + width) * across, (top + height) * down)
-        return image.resize((width, height), resample, box=box)
+        return image.resize((width, height), resample, box=seen_part(image.size, form))
     image = _resized(image, outside, resample)
     if image.size == (width, height):
         return image
     return image.crop((left, top, left + width, top + height))
+
+
+def seen_part(sides: tuple[int, int], form: ImageForm) -> tuple[float, float, float, float]:
+    """Return which part of an image of `sides` (width, height) `fitted` shows: left, top, right, bottom, in its pixels.
+
+    A part that is padded reaches beyond the image.
+    """
+    height, width = form.size
+    if form.fit == "crop":
+        outside, left, top = _cut(sides, form)
+        across, down = sides[0] / outside[0], sides[1] / outside[1]
+        return left * across, top * down, (left + width) * across, (top + height) * down
+    if form.fit == "pad":
+        inside = _inside(sides, form)
+        left, top = (width - inside[0]) // 2, (height - inside[1]) // 2
+        across, down = sides[0] / inside[0], sides[1] / inside[1]
+        return (0 - left) * across, (0 - top) * down, (width - left) * across, (height - top) * down
+    return 0.0, 0.0, float(sides[0]), float(sides[1])
+
+
+def _cut(sides: tuple[int, int], form: ImageForm) -> tuple[tuple[int, int], int, int]:
+    """Return to which width and height an image is brought before it is cut, and from which left and top on."""
+    height, width = form.size
+    outside = covering(sides, _covered(form))
+    return outside, round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+
+
+def _covered(form: ImageForm) -> tuple[int, int]:
+    """Return the width and height that an image is to cover before its middle is cut out."""
+    return round(form.size[1] / form.crop_ratio), round(form.size[0] / form.crop_ratio)
+
+
+def _inside(sides: tuple[int, int], form: ImageForm) -> tuple[int, int]:
+    """Return the width and height at which an image just fits into the form's size."""
+    scale = min(form.size[1] / sides[0], form.size[0] / sides[1])
+    return max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
 
 
 def covering(sides: tuple[int, int], covered: tuple[int, int]) -> tuple[int, int]:

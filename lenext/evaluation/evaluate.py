@@ -25,12 +25,16 @@ from lenext.evaluation.judge import Judgement
 from lenext.evaluation.result import EvaluationResult, Gain
 from lenext.evaluation.significance import Significance, holm, of_same_images
 from lenext.evaluation.views.protocols import protocol
+from lenext.explanation.mistakes import Reasons
 from lenext.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result, and the answers behind it: to the images of `reading`, among `class_names`."""
+    """The result, and the answers behind it: to the images of `reading`, among `class_names`.
+
+    `reasons` tell what led to an answer, where one network gave it.
+    """
 
     result: EvaluationResult
     judgement: Judgement
@@ -38,6 +42,7 @@ class Evaluation:
     class_names: tuple[str, ...]
     standings: tuple[EvaluationResult, ...] = ()
     blend: Classifier | None = None
+    reasons: Reasons | None = None
 
 
 def evaluate(
@@ -153,11 +158,12 @@ def evaluate_one(exam: Examination, views: str) -> Evaluation:
     exam.require_views(views)
     base = exam.sitting(0, CENTER)
     if views == CENTER:
-        return Evaluation(_result(exam, 0, base), base.judgement, exam.images, base.class_names)
+        result = _result(exam, 0, base)
+        return Evaluation(result, base.judgement, exam.images, base.class_names, reasons=_reasons(exam))
     sitting = exam.sitting(0, views)
     result = replace(_result(exam, 0, sitting), gain=_gain(CENTER, base.judgement, sitting.judgement))
     standings = (_result(exam, 0, base), result)
-    return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, standings)
+    return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, standings, reasons=_reasons(exam))
 
 
 def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_weights: bool = False) -> Evaluation:
@@ -196,7 +202,13 @@ def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_we
         fitted=fit_weights,
         members=tuple(members),
     )
-    return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, (*members, result), blend)
+    reasons = _reasons(exam.with_classifier(blend)) if blend else None
+    return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, (*members, result), blend, reasons)
+
+
+def _reasons(exam: Examination) -> Reasons:
+    """Return what tells what led to the answers of the first classifier."""
+    return Reasons(exam.classifiers[0], exam.columns[0] if exam.among_present else None)
 
 
 def _together(sittings: Sequence[Sitting], judgement: Judgement) -> Sitting:

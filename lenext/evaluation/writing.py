@@ -71,6 +71,7 @@ def _page(evaluation: Evaluation, data: str, command: str) -> EvaluationPage:
         command=command,
         standings=[_standing(row, evaluation) for row in evaluation.standings],
         skipped_files=result.skipped_files,
+        reasons=evaluation.reasons,
     )
 
 

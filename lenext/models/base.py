@@ -73,14 +73,37 @@ class ImageClassifier(nn.Module, ABC):
         Raises:
             UserError: the model has no stages.
         """
-        if not self.stages:
-            raise UserError(f"{self.name} has no stages, so no features; embed(x) gives what enters its last layer")
+        self.require_stage(0)
         maps = []
         x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return maps
+
+    def feature_map(self, x: Tensor, stage: int) -> Tensor:
+        """Return what one stage gives, the first being 0: (N, C, H, W) -> (N, C_k, H_k, W_k) for stage k.
+
+        Raises:
+            UserError: the model has no such stage.
+        """
+        self.require_stage(stage)
+        x = self.stem(x)
+        for part in self.stages[: stage + 1]:
+            x = part(x)
+        return x
+
+    def answer(self, x: Tensor, stage: int) -> Tensor:
+        """Return the logits for what `feature_map` gave, which may be worked on in place: -> (N, classes).
+
+        Raises:
+            UserError: the model has no such stage.
+        """
+        self.require_stage(stage)
+        for part in self.stages[stage + 1 :]:
+            x = part(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def embed(self, x: Tensor) -> Tensor:
         """Return what enters the last layer, the one that makes the logits: (N, C, H, W) -> (N, D)."""
@@ -105,6 +128,13 @@ class ImageClassifier(nn.Module, ABC):
             parent, _, name = path.rpartition(".")
             part = self.get_submodule(path)
             setattr(self.get_submodule(parent), name, type(part)())
+
+    def require_stage(self, stage: int) -> None:
+        """Raise UserError where the model has no such stage, the first being 0."""
+        if not self.stages:
+            raise UserError(f"{self.name} has no stages, so no feature maps; embed(x) gives what enters its last layer")
+        if not 0 <= stage < len(self.stages):
+            raise UserError(f"stage {stage} is out of range: the stages of {self.name} are 0 to {len(self.stages) - 1}")
 
     def freeze(self, parts: str) -> None:
         """Let nothing of these parts change in training: no weight, and no statistics of a normalisation.

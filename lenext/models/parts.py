@@ -12,7 +12,7 @@ from lenext.models.heads import Head
 
 CLASSIFIER = "head.classifier"
 ALL_BUT = "all but "
-STAGES = re.compile(r"stages(?:\.(\d+)(?:-(\d+))?)?")
+STAGES = re.compile(r"stages(?:\.(\d{1,4})(?:-(\d{1,4}))?)?")
 
 
 class Parted(Protocol):

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 THUMBNAIL = 112  # pixels that a picture's longest side is shown at; twice as many are kept
 
 
-def picture_address(image: Image) -> str:
-    """Return a picture, made smaller where it is large, as a data address: PNG for a tiny one, else JPEG."""
+def picture_address(image: Image, shown: int = THUMBNAIL) -> str:
+    """Return a picture, made smaller where it is large, as a data address: PNG for a tiny one, else JPEG.
+
+    `shown` are the pixels of its longest side on the page, for which twice as many are kept.
+    """
     image = image.copy()
-    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))
+    image.thumbnail((2 * shown, 2 * shown))
     buffer = io.BytesIO()
     tiny = min(image.size) < THUMBNAIL
     if tiny:

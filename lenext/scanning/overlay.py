@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
+from lenext.pages.heat import MIDDLING, blended, cells_along, greyed, laid
 from lenext.scanning.peaks import ClassMap, Peak
 from lenext.scanning.pixels import Pixels
 
@@ -22,10 +21,6 @@ LONGEST, SHORTEST = 1600, 760  # pixels of the image in the picture: at most, an
 DPI = 100
 INK, LIGHT_INK, BOX = "#1b1f27", "#6b7280", "#ffffff"
 LABELLED = 60  # peaks with their probability written beside them; more would cover the picture
-# From nothing over violet and orange to pale yellow; low answers let the image through.
-HEAT = LinearSegmentedColormap.from_list("heat", ["#2b0b57", "#7a1f80", "#c9385f", "#f57b32", "#fcd45c", "#fffbd0"])
-OPAQUE = 0.85
-BAR = 0.3  # the grey under the colours of the bar
 
 
 def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title: str) -> bytes:
@@ -34,16 +29,16 @@ def draw(pixels: Pixels, maps: Sequence[ClassMap], peaks: Sequence[Peak], title:
     ratio = min(LONGEST / longest, max(1.0, SHORTEST / longest))
     height, width = max(1, round(pixels.height * ratio)), max(1, round(pixels.width * ratio))
     heat = heat_map(maps, (height, width), ratio)
-    backdrop = _greyed(pixels, (height, width))
-    alpha = (OPAQUE * np.sqrt(heat))[..., None]
-    blended = backdrop[..., None] * (1 - alpha) + HEAT(heat)[..., :3] * alpha
+    backdrop = greyed(pixels.region((height, width), 0, 0, height, width, "bilinear"))
 
     left, right, top, bottom = 24, 96, 56, 24  # pixels around the image
     full = max(width + left + right, 420), max(height + top + bottom, 220)
     figure = Figure(figsize=(full[0] / DPI, full[1] / DPI), dpi=DPI, facecolor="white")
     place = (left / full[0], 1 - (top + height) / full[1], width / full[0], height / full[1])
     axes = figure.add_axes(place)
-    axes.imshow(blended, extent=(0, pixels.width, pixels.height, 0), interpolation="none", aspect="auto")
+    axes.imshow(
+        blended(backdrop, heat), extent=(0, pixels.width, pixels.height, 0), interpolation="none", aspect="auto"
+    )
     axes.set_axis_off()
     _add_bar(figure, (left + width + 16) / full[0], place[1], place[3], full[0])
     _add_peaks(axes, pixels, peaks, ratio)
@@ -66,36 +61,25 @@ def heat_map(maps: Sequence[ClassMap], size: tuple[int, int], ratio: float) -> N
     """
     heat = np.zeros(size, np.float32)
     for each in maps:
-        sides = [_along(each, axis, size[axis], ratio) for axis in (0, 1)]
-        grid = np.meshgrid(*(cells for cells, _ in sides), indexing="ij")
-        shown = map_coordinates(each.probability, grid, order=1, mode="nearest")
-        np.maximum(heat, shown * sides[0][1][:, None] * sides[1][1], out=heat, casting="same_kind")
+        shown = laid(each.probability, each.first, each.step, (0, 0, size[1] / ratio, size[0] / ratio), size)
+        down, right = (_fading(each, axis, size[axis], ratio) for axis in (0, 1))
+        np.maximum(heat, shown * down[:, None] * right, out=heat, casting="same_kind")
     return heat.clip(0, 1)
 
 
-def _along(
-    one: ClassMap, axis: int, length: int, ratio: float
-) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
-    """Return on which cell each pixel of a side lies, and how much of the answer is shown there, (length,) each."""
-    cells: NDArray[np.floating[Any]] = ((np.arange(length) + 0.5) / ratio - one.first[axis]) / one.step[axis]
+def _fading(one: ClassMap, axis: int, length: int, ratio: float) -> NDArray[np.floating[Any]]:
+    """Return how much of the answer is shown at each pixel of a side, (length,)."""
+    cells = cells_along(one.first[axis], one.step[axis], 0, length / ratio, length)
     last = one.probability.shape[axis] - 1
     beyond = np.maximum(0, np.maximum(-cells, cells - last)) * one.step[axis]
     shown: NDArray[np.floating[Any]] = np.clip(1 - beyond / (one.window[axis] / 2), 0, 1)
-    return cells, shown
-
-
-def _greyed(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the image in grey from 0 to 1, its contrast lowered, (height, width)."""
-    shown = pixels.region(size, 0, 0, *size, "bilinear").astype(np.float64) / 255
-    grey = shown @ [0.299, 0.587, 0.114] if shown.shape[2] == 3 else shown[..., 0]
-    return np.asarray(0.06 + 0.82 * grey)
+    return shown
 
 
 def _add_bar(figure: Figure, left: float, bottom: float, height: float, width: int) -> None:
     axes = figure.add_axes((left, bottom, 12 / width, height))
     levels = np.linspace(1, 0, 256)[:, None]
-    alpha = (OPAQUE * np.sqrt(levels))[..., None]
-    axes.imshow(BAR * (1 - alpha) + HEAT(levels)[..., :3] * alpha, extent=(0, 1, 0, 1), aspect="auto")
+    axes.imshow(blended(np.full_like(levels, MIDDLING), levels), extent=(0, 1, 0, 1), aspect="auto")
     axes.set_xticks([])
     axes.yaxis.tick_right()
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +106,7 @@ def scan(
     """
     factors = _checked(scales, threshold, tile)
     classifier = target if isinstance(target, Classifier) else load(target, weights=weights, device=device)
-    index = find_class(classifier, label)
+    index = classifier.index_of(label)
     pixels = open_pixels(image, classifier.preprocessing.form.channels or 3)
     dense = densify(classifier.model, classifier.preprocessing.form.size, finer=finer).eval()
     sizes = {factor: _scaled(pixels, factor) for factor in factors}
@@ -207,30 +206,6 @@ class Scanner:
             step=(self.dense.stride * down, self.dense.stride * right),
             window=(high * down, wide * right),
         )
-
-
-def find_class(classifier: Classifier, label: str) -> int:
-    """Return the index of the class called `label`: its name, its WordNet id, or another name that ImageNet has for it.
-
-    Raises:
-        UserError: no such class, with those of like names, or several.
-    """
-    classes = classifier.classes
-    found = classes.place(label)
-    if found is not None:
-        return found
-    folded = {name.replace("_", " ").casefold(): number for number, name in reversed(list(enumerate(classes.names)))}
-    wanted = label.replace("_", " ").strip().casefold()
-    if wanted in folded:
-        return folded[wanted]
-    if classifier.unnamed:
-        raise UserError(f"these weights do not name their classes; give a number from 0 to {len(classes) - 1}")
-    close = [name for name in folded if wanted and wanted in name.split()][:3]
-    close += difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)
-    names = list(dict.fromkeys(classes.names[folded[name]] for name in close))[:3]
-    few = f"give one of {', '.join(classes.names)}" if len(classes) <= 12 else "give a name or a WordNet id"
-    hint = f"did you mean {' or '.join(names)}?" if names else few
-    raise UserError(f"{classifier.name} has no class {label!r} among its {len(classes):,}; {hint}")
 
 
 def _checked(scales: Sequence[float], threshold: float, tile: int | None) -> list[float]:

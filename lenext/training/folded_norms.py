@@ -16,22 +16,25 @@ from lenext.models import ImageClassifier
 
 
 def has_folded_norms(model: ImageClassifier) -> bool:
-    """Say whether the model has batch norms and all of them have mean 0 and variance 1."""
-    norms = _norms(model).values()
-    return bool(norms) and all(
-        bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())  # type: ignore[union-attr]
-        for norm in norms
-    )
+    """Say whether some batch norm of the model has mean 0 and variance 1."""
+    return any(map(_is_folded, _norms(model).values()))
+
+
+def _is_folded(norm: nn.BatchNorm2d) -> bool:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())
 
 
 @torch.no_grad()
 def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor]) -> bool:
-    """Give each norm the mean and variance of what reaches it, of images (N, C, H, W); the answers stay the same.
+    """Give each folded norm the mean and variance of what reaches it, of images (N, C, H, W).
 
-    Frozen norms, which use the statistics that they have in training too, are left as they are; the answer is whether
-    there are others.
+    The model's answers stay the same. Frozen norms, which use the statistics that they have in training too, are left
+    as they are; returned is whether there are others.
     """
-    trained = {name: norm for name, norm in _norms(model).items() if norm.weight.requires_grad}
+    folded = {name: norm for name, norm in _norms(model).items() if _is_folded(norm)}
+    trained = {name: norm for name, norm in folded.items() if norm.weight.requires_grad}
     if not trained:
         return False
     sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, norm in trained.items()}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.models.parts import CLASSIFIER, parts_of
 from lenext.training.recipes.recipe import Recipe
@@ -23,6 +24,8 @@ def freeze_at_start(model: ImageClassifier, recipe: Recipe) -> None:
     Raises:
         UserError: the model has no such part, or nothing would be left to train.
     """
+    if recipe.unfreeze and not recipe.freeze and not model.stages:
+        raise UserError(f"unfreeze {recipe.unfreeze:g} has nothing to free: {model.name} is all head; leave it out")
     parts = recipe.freeze or (AT_FIRST if recipe.unfreeze else "")
     if parts:
         model.freeze(parts)
@@ -36,9 +39,9 @@ def parts_free_again(frozen: Sequence[str], recipe: Recipe, done: float) -> int:
 
 
 def is_head_alone(model: ImageClassifier) -> bool:
-    """Say whether nothing but the head is trained."""
-    heads = {id(weight) for weight in model.head.parameters()}
-    return all(id(weight) in heads for weight in model.parameters() if weight.requires_grad)
+    """Say whether nothing but the last layer is trained."""
+    last = {id(weight) for weight in model.head.classifier.parameters()}
+    return all(id(weight) in last for weight in model.parameters() if weight.requires_grad)
 
 
 def never_trained(model: ImageClassifier) -> list[str]:

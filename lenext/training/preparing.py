@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
-from lenext.training.freezing import freeze_at_start
+from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
 from lenext.training.pace import LONGEST, Pace
@@ -50,7 +50,7 @@ class Prepared:
 
     `data` and `watched`, the images that early stopping goes by, are whole; the loaders have this process's part.
     `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
-    `trained_on` the digests of the images behind the weights. `separation` is what was measured of the first weights.
+    `trained_before` the digests of the images behind the first weights. `separation` is what was measured of these.
     """
 
     model: ImageClassifier
@@ -66,9 +66,15 @@ class Prepared:
     memory: StepMemory
     classes: ClassList
     origin: Mapping[str, Any]
-    trained_on: NDArray[np.uint64]
+    trained_before: NDArray[np.uint64]
     notes: list[str] = field(default_factory=list)
     separation: Separation | None = None
+
+    @property
+    def trained_on(self) -> NDArray[np.uint64]:
+        """The digests of the images behind the weights; those set aside count too, for they choose the weights."""
+        own = [each.digests for each in (self.data.train, self.watched) if each is not None]
+        return np.unique(np.concatenate([self.trained_before, *own]))
 
 
 def prepare(
@@ -94,7 +100,6 @@ def prepare(
     data = read_training_data(
         source, settings.form(), stored, progress, augmentation=recipe.augmentation, loading=settings.loading
     )
-    trained_on = np.unique(data.train.digests)  # those set aside count too, for they choose the weights
     data, watched = _set_aside(data, recipe, settings)
     model = _model(settings, source, data, start, recipe, options)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -102,8 +107,7 @@ def prepare(
     memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
-    if recipe.freeze and not start:
-        notes.append(f"note: {recipe.freeze} stays as it was drawn, at random; --weights says what to start from")
+    notes += _told_of_parts(recipe, start, source.class_names)
     if start and has_folded_norms(model):
         notes += _unfold(model, data, recipe, device, settings)
     train = TrainingLoader(
@@ -127,7 +131,7 @@ def prepare(
         criterion, arithmetic, pace, memory,
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
-        np.union1d(trained_on, start.trained_on) if start else trained_on,
+        start.trained_on if start else np.empty(0, np.uint64),
         notes, began.separation,
     )  # fmt: skip
 
@@ -162,13 +166,31 @@ def _begin(
     if about(recipe.name).compares:
         measured = partial(_measured, start, stored, source, device, settings.seed, progress)
         said = record["separation"] if record and "recipe" in record else group.agreed(measured)
-    separation = Separation(tuple(said["top1"]), said["drop"]) if said else None
+    separation = Separation(tuple(said["top1"]), said["drop"], said["before"]) if said else None
     situation = replace(situation, size=stored.form.size, separation=separation)  # the size is that of the images
     recipe = make_recipe(settings.recipe, situation, settings.overrides)
     if recipe.drop_stages and "drop_stages" not in options:
         options = {**network_rates(recipe), **settings.options}
         start = settings.start(source.class_names, options)
     return _Beginning(recipe, options, start, stored, separation)
+
+
+def _told_of_parts(recipe: Recipe, start: Pretrained | None, class_names: Sequence[str]) -> list[str]:
+    """Return what is to be known of frozen parts, and of a last layer for other classes."""
+    notes = []
+    if (recipe.freeze or recipe.unfreeze) and not start:
+        parts = recipe.freeze or AT_FIRST
+        notes.append(f"note: {parts} stays as it was drawn, at random; --weights says what to start from")
+    if recipe.unfreeze and recipe.epochs == 1:
+        notes.append("note: parts become free at the beginning of later epochs, and this training has one")
+    if start and recipe.drop_stages == 0:
+        places = [None if start.unnamed else start.classes.place_or_none(name) for name in class_names]
+        known, count, before = len(places) - places.count(None), len(places), len(start.classes)
+        if not known:
+            notes.append(f"note: none of the {count} classes is one of the weights' {before}: the last layer is new")
+        elif known < count:
+            notes.append(f"note: {known} of the {count} classes are among the weights' {before} and keep their rows")
+    return notes
 
 
 def _measured(*arguments: Any) -> dict[str, Any] | None:

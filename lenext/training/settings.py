@@ -81,6 +81,11 @@ class Settings:
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
             raise UserError(f"workers {self.workers} cannot be; give 0 to {MOST_WORKERS}")
         recipe = make_recipe(self.recipe, self.situation(MANY), self.overrides)
+        if "drop_stages" in self.options and "drop_stages" in self.overrides:
+            raise UserError(
+                f"drop_stages is given twice, as {self.overrides['drop_stages']} and as an option of the architecture, "
+                f"{self.options['drop_stages']}; give it once"
+            )
         for key in COMMON & self.options.keys():
             raise UserError(f"{key} is no option of an architecture; train has an argument of its own for it, or none")
         for key, value in self.options.items():
@@ -127,7 +132,7 @@ class Settings:
 
     def _head_alone(self) -> bool:
         parts = self.overrides.get("freeze")
-        if not isinstance(parts, str) or not parts:
+        if not isinstance(parts, str) or not parts or self.overrides.get("unfreeze"):
             return False
         with Skeleton():
             model = create(self.model, size=self.size, **self.options)

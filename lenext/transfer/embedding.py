@@ -66,7 +66,8 @@ def embed(
         LenextError: embeddings that are no finite numbers.
     """
     model = classifier.model.eval()
-    require_stage(model, stage)
+    if stage is not None:
+        model.require_stage(stage)
     require_embeddable(views)
     path = _place(classifier, reading, stage, views, seed)
     found = _kept(path, len(reading.images))
@@ -88,15 +89,6 @@ def require_embeddable(views: str) -> None:
         raise UserError(f"views {views} are of the dense form, which has no embedding; give center, mirror or ten-crop")
 
 
-def require_stage(model: ImageClassifier, stage: int | None) -> None:
-    """Raise UserError where the network has no such stage."""
-    count = len(model.stages)
-    if stage is None or 0 <= stage < count:
-        return
-    has = f"the stages of {model.name} are 0 to {count - 1}" if count else f"{model.name} has no stages"
-    raise UserError(f"stage {stage} is out of range: {has}; without a stage, it is what enters the last layer")
-
-
 def stage_embedding(model: ImageClassifier, maps: Tensor) -> Tensor:
     """Return what the head of the network, cut after the stage that gives `maps`, would see: (N, C, H, W) -> (N, D)."""
     head = model.head.for_map(maps.shape[1], (maps.shape[2], maps.shape[3]), 1)
@@ -110,7 +102,7 @@ def _embedded(
     model, found = classifier.model, list[Tensor]()
 
     def answer(images: Tensor) -> Tensor:
-        made = model.embed(images) if stage is None else stage_embedding(model, model.features(images)[stage])
+        made = model.embed(images) if stage is None else stage_embedding(model, model.feature_map(images, stage))
         return made.float().cpu()
 
     height, width = classifier.preprocessing.form.size

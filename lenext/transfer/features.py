@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,8 @@ from lenext.data.source import split_name
 from lenext.errors import UserError
 from lenext.files import stamped, write_atomically
 from lenext.progress import SILENT, Progress
-from lenext.transfer.embedding import embed, require_stage
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from lenext.transfer.embedding import embed
+from lenext.transfer.heads import by_turns
 
 Projection = Literal["tsne", "pca"]
 TABLES, PICTURES = (".parquet", ".npz"), (".png", ".svg", ".pdf")
@@ -30,6 +29,8 @@ COLOURS = (  # of classes, up to as many; of more, each class is named where it 
     "#166534", "#1e1b4b",
 )  # fmt: skip
 FIRST = 50  # dimensions that t-SNE begins with
+CALLED = {"tsne": "t-SNE", "pca": "first two principal components"}
+MOST = 5_000  # images that t-SNE lays out, whose work grows faster than their number
 NEIGHBOURS = 30  # of t-SNE: its perplexity
 
 
@@ -66,7 +67,8 @@ class Features:
     def draw(self, path: str | Path, projection: Projection = "tsne", seed: int = 0) -> None:
         """Draw the embedding in two dimensions, coloured by class.
 
-        t-SNE is that of van der Maaten and Hinton 2008 on the first 50 principal components, with these as its start.
+        t-SNE is that of van der Maaten and Hinton 2008 on the first 50 principal components, with these as its start;
+        of many images some thousand are drawn, of each class in turn.
 
         Raises:
             UserError: the name is that of no picture, or there are fewer than three images.
@@ -74,8 +76,14 @@ class Features:
         """
         path = Path(path)
         require_suffix(path, PICTURES, "a picture")
-        places = project(self.values, projection, seed)
-        write_atomically(path, lambda beside: _draw(beside, path.suffix[1:].lower(), places, self, projection))
+        shown = by_turns(self.labels, MOST, seed) if projection == "tsne" else np.arange(len(self.labels))
+        places = project(self.values[shown], projection, seed)
+        of = f"{len(shown):,} of {len(self.labels):,}" if len(shown) < len(self.labels) else f"{len(shown):,}"
+        where = "what enters the last layer" if self.stage is None else f"stage {self.stage}"
+        title = f"{self.model}, {where}: {CALLED[projection]} of {of} images"
+        kind = path.suffix[1:].lower()
+        labels = self.labels[shown]
+        write_atomically(path, lambda beside: _draw(beside, kind, places, labels, self.class_names, title))
 
     def about(self) -> dict[str, Any]:
         """Return what a file says of its embeddings."""
@@ -99,7 +107,7 @@ class Features:
             {
                 "image": [_utf8(name) for name in self.images],
                 "split": self.splits,
-                "label": [self.class_names[label] for label in self.labels.tolist()],
+                "label": [_utf8(self.class_names[label]) for label in self.labels.tolist()],
                 "digest": [f"{digest:016x}" for digest in self.digests.tolist()],
                 "embedding": rows,
             }
@@ -112,7 +120,7 @@ class Features:
                 file,
                 embedding=self.values,
                 label=self.labels,
-                class_names=np.array(self.class_names, np.str_),
+                class_names=np.array([_utf8(name) for name in self.class_names], np.str_),
                 image=np.array([_utf8(name) for name in self.images], np.str_),
                 split=np.array(self.splits, np.str_),
                 digest=self.digests,
@@ -142,7 +150,8 @@ def features(
         UserError: no such stage or split, or no readable image.
     """
     classifier = target if isinstance(target, Classifier) else load(target, weights=weights, device=device)
-    require_stage(classifier.model, stage)
+    if stage is not None:
+        classifier.model.require_stage(stage)
     source = open_source(data, exclude=exclude, progress=progress)
     wanted = list(source.splits) if split is None else [split_name(split) or split]
     if wanted[0] not in source.splits:
@@ -187,6 +196,8 @@ def project(values: NDArray[np.float32], projection: Projection, seed: int = 0) 
     if len(values) < 3:
         raise UserError(f"{len(values)} embeddings make no picture; give three images or more")
     centred = values.astype(np.float64)
+    if not np.ptp(centred, 0).any():
+        return np.zeros((len(values), 2))
     kept = min(FIRST, *values.shape)
     first: NDArray[np.float64] = PCA(kept, random_state=seed).fit_transform(centred)
     if first.shape[1] < 2:
@@ -197,42 +208,42 @@ def project(values: NDArray[np.float32], projection: Projection, seed: int = 0) 
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(first)  # type: ignore[no-any-return]
 
 
-def _draw(beside: Path, kind: str, places: NDArray[np.float64], found: Features, projection: Projection) -> None:
+def _draw(
+    beside: Path,
+    kind: str,
+    places: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    title: str,
+) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
-    present = np.unique(found.labels)
+    present = np.unique(labels).tolist()
+    area = float(np.clip(20_000 / len(places), 3, 40))  # of a dot, in points squared
     if len(present) <= len(COLOURS):
-        for colour, label in zip(COLOURS, present.tolist(), strict=False):
-            x, y = places[found.labels == label].T
-            name = found.class_names[label]
-            axes.scatter(x, y, s=_dot(len(places)), color=colour, alpha=0.75, linewidths=0, label=name)
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+        dots = [
+            axes.scatter(places[labels == label, 0], places[labels == label, 1], s=area, c=colour, alpha=0.75, lw=0)
+            for colour, label in zip(COLOURS, present, strict=False)
+        ]
+        # With handles of its own a legend shows names that begin with an underscore, too.
+        legend = axes.legend(
+            dots, [class_names[label] for label in present],
+            frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6,
+        )  # fmt: skip
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     else:
-        axes.scatter(
-            places[:, 0], places[:, 1], s=_dot(len(places)), c=found.labels, cmap="hsv", alpha=0.7, linewidths=0
-        )
-        _name_centres(axes, places, found)
-    called = {"tsne": "t-SNE", "pca": "first two principal components"}[projection]
-    where = "what enters the last layer" if found.stage is None else f"stage {found.stage}"
-    axes.set_title(
-        f"{found.model}, {where}: {called} of {len(places):,} images", loc="left", fontsize=11, color="#374151"
-    )
+        axes.scatter(places[:, 0], places[:, 1], s=area, c=labels, cmap="hsv", alpha=0.7, lw=0)
+        for label in present:
+            x, y = np.median(places[labels == label], 0)
+            axes.text(x, y, class_names[label], fontsize=7, ha="center", va="center", parse_math=False)
+    axes.set_title(title, loc="left", fontsize=11, color="#374151")
     axes.set_axis_off()
-    figure.savefig(beside, format=kind, dpi=150)
-
-
-def _name_centres(axes: Axes, places: NDArray[np.float64], found: Features) -> None:
-    """Write the name of each of many classes at the median of its images."""
-    for label in np.unique(found.labels).tolist():
-        x, y = np.median(places[found.labels == label], 0)
-        axes.text(x, y, found.class_names[label], fontsize=7, ha="center", va="center")
-
-
-def _dot(count: int) -> float:
-    """Return the area of a dot where there are so many, in points squared."""
-    return float(np.clip(20_000 / count, 3, 40))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that no font here has
+        figure.savefig(beside, format=kind, dpi=150)
 
 
 def _utf8(name: str) -> str:

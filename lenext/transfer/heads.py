@@ -48,9 +48,9 @@ def fit_head(name: HeadName, values: NDArray[np.float32], labels: NDArray[np.int
     from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits
 
-    views = values.shape[1] if name != "mean" else 1
+    views = values.shape[1] if name == "logistic" else 1  # the others compare with what an image is in the mean
     rows = values.reshape(-1, values.shape[2]) if views > 1 else values.mean(1)
-    kept, axes = _subset(labels, seed), _axes(name, rows.shape)
+    kept, axes = by_turns(labels, CHOOSING, seed), _axes(name, rows.shape)
     # Threads of a small matrix wait for each other longer than they work.
     with _patient(), threadpool_limits(1 if len(rows) <= CHOOSING else None):
         turned = axes.fit_transform(rows)
@@ -66,12 +66,14 @@ def _strength(name: HeadName, values: NDArray[np.float32], labels: NDArray[np.in
     """Return the strength that does best on images that a head was not fitted to: by loss, or by right answers."""
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-    folds = min(FOLDS, int(np.bincount(labels)[np.unique(labels)].min()))
     options = {"logistic": STRENGTHS, "knn": NEIGHBOURS, "mean": (None,)}[name]
     if len(options) == 1:
         return None
-    if folds < 2:  # a class of one image leaves nothing to choose by
+    kept = np.bincount(labels)[labels] >= 2  # a class of one image leaves nothing to choose by
+    values, labels = values[kept], labels[kept]
+    if len(np.unique(labels)) < 2:
         return options[0] if name == "knn" else options[len(options) // 2]
+    folds = max(2, min(FOLDS, int(np.bincount(labels)[np.unique(labels)].min())))
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(values, labels))
     fewest = min(len(rest) for rest, _ in parts)
     able = [each for each in options if name != "knn" or (each is not None and each <= fewest)]
@@ -80,17 +82,18 @@ def _strength(name: HeadName, values: NDArray[np.float32], labels: NDArray[np.in
     return able[int(np.argmax(scores))]
 
 
-def _subset(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the images that the strength is chosen on: all, or of many some of each class."""
-    if len(labels) <= CHOOSING:
+def by_turns(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """Return the indices of at most so many images, in order: one of each class in turn, as the seed draws them."""
+    if len(labels) <= most:
         return np.arange(len(labels))
-    from sklearn.model_selection import train_test_split
-
-    fewest = np.bincount(labels)[np.unique(labels)].min()
-    classes = len(np.unique(labels))
-    stratify = labels if fewest >= 2 and classes <= CHOOSING else None
-    kept, _ = train_test_split(np.arange(len(labels)), train_size=CHOOSING, random_state=seed, stratify=stratify)
-    return np.asarray(kept, np.int64)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rank = np.empty(len(labels), np.int64)  # of each image within its class, in the order that was drawn
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        rank[own] = np.arange(len(own))
+    place = np.empty(len(labels), np.int64)
+    place[order] = np.arange(len(labels))
+    return np.sort(np.lexsort((place, rank))[:most])
 
 
 def _axes(name: HeadName, shape: tuple[int, ...]) -> Any:
@@ -135,6 +138,8 @@ def _patient() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
         # The deviations within classes, which no distance here needs, may be zero or none.
         warnings.filterwarnings("ignore", "self.within_class_std_dev_", UserWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         warnings.filterwarnings("ignore", "invalid value", RuntimeWarning, "sklearn.neighbors")
         yield
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from lenext.classifier import Classifier
 from lenext.creation import create
-from lenext.data.reading import Reading
 from lenext.errors import UserError
 from lenext.models import ImageClassifier
 from lenext.transfer.embedding import Embedded
@@ -32,22 +32,25 @@ def require_linear(classifier: Classifier) -> None:
 def write_linear(
     path: Path,
     classifier: Classifier,
-    reading: Reading,
     embedded: Embedded,
+    labels: NDArray[np.int64],
+    digests: NDArray[np.uint64],
     class_names: tuple[str, ...],
     *,
     figures: dict[str, Any],
     data: str,
     seed: int = 0,
 ) -> None:
-    """Write `path`: the backbone with a logistic head that was fitted to all images of `reading`.
+    """Write `path`: the backbone with a logistic head that was fitted to all of the embeddings, with these labels.
+
+    `digests` are those of the images.
 
     Raises:
         UserError: the network's last layer is another one.
         LenextError: the write failed.
     """
     require_linear(classifier)
-    head = fit_head("logistic", embedded.values, reading.labels, seed=seed)
+    head = fit_head("logistic", embedded.values, labels, seed=seed)
     weight, bias = linear_layer(head, len(class_names))
     model = _with_classes(classifier, class_names)
     last = model.head.classifier
@@ -62,9 +65,9 @@ def write_linear(
         classifier.classes.called(class_names) if not classifier.unnamed else ClassList(class_names),
         classifier.preprocessing.to_json(),
         figures=figures,
-        trained_on={"location": data, "images": len(reading.images), "head": "logistic", "strength": head.strength},
+        trained_on={"location": data, "images": len(labels), "head": "logistic", "strength": head.strength},
     )
-    write_model_file(path, model.state_dict(), metadata, np.union1d(reading.digests, classifier.trained_on))
+    write_model_file(path, model.state_dict(), metadata, np.union1d(digests, classifier.trained_on))
 
 
 def _with_classes(classifier: Classifier, class_names: tuple[str, ...]) -> ImageClassifier:

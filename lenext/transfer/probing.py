@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.classifier import Classifier
+from lenext.data.caching import digests_of
 from lenext.data.opening import open_source
-from lenext.data.reading import Reading, read_split
+from lenext.data.reading import Reading, available_cores, read_split
 from lenext.data.source import ALL, Source, Split, split_name
 from lenext.errors import UserError
 from lenext.evaluation.intervals import percent_wilson
 from lenext.evaluation.significance import holm, of_same_images
 from lenext.progress import SILENT, Progress
-from lenext.transfer.backbones import find_backbones
+from lenext.transfer.backbones import Backbone, find_backbones
 from lenext.transfer.embedding import CENTER, Embedded, embed, require_embeddable
-from lenext.transfer.heads import HEADS, HeadName, fit_head
+from lenext.transfer.heads import HEADS, HeadName, by_turns, fit_head
 from lenext.transfer.linear import require_linear, write_linear
 
 FOLDS = 5
@@ -54,6 +55,10 @@ class Probed:
     images_per_second: float | None
     kept: bool
     versus_best: str = ""
+
+    def of(self, name: HeadName) -> HeadResult:
+        """Return what the head of this name did."""
+        return next(each for each in self.heads if each.head == name)
 
     @property
     def best(self) -> HeadResult:
@@ -124,8 +129,8 @@ def probe(
     `models` are what `lenext.transfer.backbones.find_backbones` takes. Every image is judged once, by heads that were
     fitted to the other folds; images of equal bytes count once. Those of `train` and `val` take part, or of the whole;
     never those of `test`, unless `split` says so. `views` is how each image is looked at, `images` how many are drawn
-    where there are more. Embeddings are kept: a second probe of the same images only fits heads. `out` is a model file
-    for the best backbone with a logistic head that was fitted to all images.
+    where there are more. Embeddings are kept, so that a second probe of the same images only reads them and fits heads.
+    `out` is a model file for the backbone that logistic regression does best on, with such a head fitted to all images.
 
     Raises:
         UserError: an unknown backbone, head or split, too few images, or weights that cannot be read.
@@ -134,51 +139,71 @@ def probe(
     started = time.perf_counter()
     backbones = find_backbones([models] if isinstance(models, str) else models, weights)
     _require_sense(heads, folds, views)
+    if out is not None and "logistic" not in heads:
+        raise UserError(f"out {out} holds a logistic head, and {', '.join(heads)} alone are to be fitted; add logistic")
     source = open_source(data, exclude=exclude, progress=progress)
-    taken, names = _taken(source, split)
-    tried: list[_Tried] = []
-    for backbone in backbones:
-        classifier = backbone.load(device)
-        if classifier.presumed:
-            progress.note(f"note: {backbone.called}: {classifier.presumed}")
-        if out is not None:
-            require_linear(classifier)
-        read = read_split(taken, classifier.preprocessing.form, what="reading images", progress=progress)
-        reading = read.take(_distinct(read, images, seed))
-        parts = _folds(source, reading.labels, folds, seed)
-        _tell_trained_on(backbone.called, classifier, reading, progress)
-        embedded = embed(classifier, reading, views=views, seed=seed, what=backbone.called, progress=progress)
-        found = _judged(classifier, backbone.called, embedded, reading.labels, parts, heads, seed)
-        tried.append(_Tried(found, classifier, read, reading, embedded))
+    whole, names = _taken(source, split)
+    taken = whole.take(_distinct(whole, images, seed, progress))
+    tried = [
+        _try(backbone, source, taken, heads, views, folds, device, seed, out is not None, progress)
+        for backbone in backbones
+    ]
     tried.sort(key=lambda each: -each.probed.best.top1)
-    best = tried[0]
     if out is not None:
-        _write_best(Path(out), best, source, seed)
-    skipped = dict(each for one in tried for each in one.read.skipped)
+        kept = max(tried, key=lambda each: each.probed.of("logistic").top1)
+        _write_best(Path(out), kept, source, views, seed)
+    skipped = dict(each for one in tried for each in one.skipped)
+    copies = len(whole) - len(taken) if images is None else 0
     return ProbeResult(
-        str(data), len(best.reading.images), source.class_names, names, folds, views,
-        len(best.read.images) - len(np.unique(best.read.digests)),
+        str(data), len(tried[0].labels), source.class_names, names, folds, views, copies,
         [{"path": path, "reason": reason} for path, reason in skipped.items()],
         _compared([each.probed for each in tried]), time.perf_counter() - started,
     )  # fmt: skip
 
 
-def _write_best(path: Path, best: _Tried, source: Source, seed: int) -> None:
-    figures = {"split": "crosswise", "top1": best.probed.best.top1, "images": len(best.reading.images)}
+def _try(
+    backbone: Backbone,
+    source: Source,
+    taken: Split,
+    heads: Sequence[HeadName],
+    views: str,
+    folds: int,
+    device: str,
+    seed: int,
+    to_write: bool,
+    progress: Progress,
+) -> _Tried:
+    classifier = backbone.load(device)
+    if classifier.presumed:
+        progress.note(f"note: {backbone.called}: {classifier.presumed}")
+    if to_write:
+        require_linear(classifier)
+    reading = read_split(taken, classifier.preprocessing.form, what="reading images", progress=progress)
+    parts = _folds(source, reading.labels, folds, seed)
+    _tell_trained_on(backbone.called, classifier, reading, progress)
+    embedded = embed(classifier, reading, views=views, seed=seed, what=backbone.called, progress=progress)
+    found = _judged(classifier, backbone.called, embedded, reading.labels, parts, heads, seed)
+    return _Tried(found, classifier, reading.labels, reading.digests, reading.skipped, embedded)
+
+
+def _write_best(path: Path, best: _Tried, source: Source, views: str, seed: int) -> None:
+    logistic = best.probed.of("logistic")
+    figures = {"split": "crosswise", "top1": logistic.top1, "images": len(best.labels), "views": views}
     write_linear(
-        path, best.classifier, best.reading, best.embedded, source.class_names,
+        path, best.classifier, best.embedded, best.labels, best.digests, source.class_names,
         figures=figures, data=source.location, seed=seed,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Tried:
-    """A backbone that was judged, all images that were read for it, and those that took part."""
+    """A backbone that was judged, and what is known of the images that took part."""
 
     probed: Probed
     classifier: Classifier
-    read: Reading
-    reading: Reading
+    labels: NDArray[np.int64]
+    digests: NDArray[np.uint64]
+    skipped: list[tuple[str, str]]
     embedded: Embedded
 
 
@@ -228,18 +253,15 @@ def joined(splits: Sequence[Split]) -> Split:
     )
 
 
-def _distinct(reading: Reading, most: int | None, seed: int) -> NDArray[np.int64]:
-    """Return the images that differ by their bytes, in order; where there are more than `most`, some of each class."""
-    kept = np.sort(np.unique(reading.digests, return_index=True)[1])
-    if most is None or len(kept) <= most:
-        return kept
-    labels = reading.labels[kept]
-    order = np.random.default_rng(seed).permutation(len(kept))
-    rank = np.empty(len(kept), np.int64)  # of each image within its class, in the order that was drawn
-    for label in np.unique(labels):
-        own = order[labels[order] == label]
-        rank[own] = np.arange(len(own))
-    return np.sort(kept[np.lexsort((order, rank))[:most]])
+def _distinct(split: Split, most: int | None, seed: int, progress: Progress) -> NDArray[np.int64]:
+    """Return the images that differ by their bytes, in order, some of each class where there are more than `most`.
+
+    Those that cannot be opened are among them, to be told when they are read.
+    """
+    digests = digests_of(split, available_cores(), progress, what="comparing bytes")
+    first = np.unique(digests, return_index=True)[1]
+    kept = np.union1d(first[digests[first] != 0], np.flatnonzero(digests == 0)).astype(np.int64)
+    return kept if most is None else kept[by_turns(split.labels[kept], most, seed)]
 
 
 def _folds(
@@ -248,13 +270,17 @@ def _folds(
     from sklearn.model_selection import StratifiedKFold
 
     counts = np.bincount(labels, minlength=len(source.class_names))
-    if np.count_nonzero(counts) < 2:
-        raise UserError(f"{source.location} has images of {np.count_nonzero(counts)} class; a probe needs two or more")
-    least = int(np.argmin(np.where(counts > 0, counts, counts.max())))
-    if counts[least] < folds:
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
         raise UserError(
-            f"{source.location} has {counts[least]} different images of {source.class_names[least]!r}, fewer than the "
-            f"{folds} folds; add some, or give --folds {max(2, counts[least])}"
+            f"a probe needs readable images of two classes, and {source.location} has them of {len(present)}"
+        )
+    least = present[np.argmin(counts[present])]
+    if counts[least] < folds:
+        way = f"give --folds {counts[least]}" if counts[least] > 1 else "leave the class out"
+        raise UserError(
+            f"of {source.class_names[least]!r} in {source.location} {counts[least]} different readable images take "
+            f"part, fewer than the {folds} folds; add some, draw more with --images, or {way}"
         )
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
 

@@ -16,23 +16,27 @@ from lenext.classifier import Classifier
 from lenext.data.loader import Loader
 from lenext.data.reading import Reading
 from lenext.evaluation.crosswise import crosswise
-from lenext.evaluation.significance import of_same_images
+from lenext.evaluation.significance import holm, of_same_images
+from lenext.models.truncation import DROP
 from lenext.transfer.embedding import stage_embedding
-from lenext.transfer.heads import fit_head
+from lenext.transfer.heads import by_turns, fit_head
 
 LOOKED_AT = 400  # images
 BATCH = 32
+MUCH = 10.0  # percentage points; by less, what is cut off brings more, once it is trained, than it costs
 
 
 @dataclass(frozen=True)
 class Separation:
     """How many percent of some images logistic heads got right after each stage, crosswise; the last with all of it.
 
-    `drop` is how many stages are better cut off: 0 unless an earlier one does better by more than chance brings.
+    `before` is how many stages the network had lost already.
+    `drop` is how many stages are better cut off: 0 unless an earlier one does much better, by more than chance brings.
     """
 
     top1: tuple[float, ...]
     drop: int
+    before: int = 0
 
     @property
     def similar(self) -> bool:
@@ -45,7 +49,9 @@ class Separation:
         if len(self.top1) < 2:
             return "the network has one stage"
         rates = ", ".join(f"{rate:.0f}" for rate in self.top1)
-        verdict = f"the best is stage {len(self.top1) - 1 - self.drop}" if self.drop else "no earlier stage is better"
+        verdict = (
+            f"the best is stage {len(self.top1) - 1 - self.drop}" if self.drop else "no earlier stage is much better"
+        )
         return f"heads on its stages tell {rates} % of some images apart, and {verdict}"
 
 
@@ -58,7 +64,9 @@ def separation(classifier: Classifier, reading: Reading, *, seed: int = 0) -> Se
     chosen = _some(reading.labels, seed)
     labels = reading.labels[chosen]
     parts = crosswise(labels, seed=seed)
-    if not parts or len(np.unique(labels)) < 2 or not len(classifier.model.stages):
+    if not parts or not len(classifier.model.stages):
+        return None
+    if any(len(np.unique(labels[fitted])) < 2 for fitted, _ in parts):
         return None
     right = []
     for values in _by_stage(classifier, reading.take(chosen)):
@@ -69,8 +77,11 @@ def separation(classifier: Classifier, reading: Reading, *, seed: int = 0) -> Se
         right.append(answers)
     rates = tuple(100 * float(each.mean()) for each in right)
     best = int(np.argmax(rates))
-    told = of_same_images(right[-1], right[best])
-    return Separation(rates, 0 if told.by_chance else len(rates) - 1 - best)
+    earlier = holm([of_same_images(right[-1], each) for each in right[:-1]])
+    much = best < len(rates) - 1 and rates[best] - rates[-1] >= MUCH and not earlier[best].by_chance
+    spec = classifier.model.spec
+    before = spec.options.get(DROP, 0) if spec else 0
+    return Separation(rates, len(rates) - 1 - best if much else 0, before)
 
 
 @torch.inference_mode()
@@ -88,10 +99,7 @@ def _by_stage(classifier: Classifier, reading: Reading) -> list[NDArray[np.float
 
 
 def _some(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the indices of some images, about as many of each class, in order."""
-    if len(labels) <= LOOKED_AT:
-        return np.arange(len(labels))
-    order = np.random.default_rng(seed).permutation(len(labels))
-    share = max(2, LOOKED_AT // len(np.unique(labels)))
-    kept = np.concatenate([order[labels[order] == label][:share] for label in np.unique(labels)])
-    return np.sort(kept[:LOOKED_AT] if len(kept) > LOOKED_AT else kept)
+    """Return the indices of some images of classes that have two or more, about as many of each, in order."""
+    counts = np.bincount(labels)
+    able = np.flatnonzero(counts[labels] >= 2) if len(labels) else np.arange(0)
+    return able[by_turns(labels[able], LOOKED_AT, seed)]

@@ -147,7 +147,8 @@ def test_doctor(command: Command) -> None:
     assert value["lenext"] == lenext.__version__
     assert value["packages"]["torch"]
     assert all(value["packages"].values())
-    assert value["extras"] == {"hub": True, "shards": True, "tensorboard": True, "heic": True}
+    extras = ("hub", "shards", "tensorboard", "heic", "suspects", "explain")
+    assert value["extras"] == dict.fromkeys(extras, True)
     assert value["cores"] >= 1
     assert all(value["writable"].values())
     assert "extra hub" in command("doctor").out

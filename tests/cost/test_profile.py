@@ -4,9 +4,11 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from skeletons import reduced
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,10 +30,14 @@ def test_totals_are_those_of_the_facts(name: str) -> None:
     assert sums == [cost.total.params, cost.total.macs, cost.total.activations]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_batch_of_none_and_an_image_on_the_meta_device_agree(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param(name, reduced(name), id=name) for name in NAMES]
+    + [pytest.param(name, {}, id=f"{name}-full", marks=pytest.mark.full) for name in NAMES if reduced(name)],
+)
+def test_a_batch_of_none_and_an_image_on_the_meta_device_agree(name: str, options: dict[str, Any]) -> None:
     facts = lookup(name).facts
-    model = lenext.create(name, size=facts.smallest, classes=3)
+    model = lenext.create(name, size=facts.smallest, classes=3, **options)
     shape = (facts.channels, facts.smallest, facts.smallest)
     (empty, missed), (meta, missed_on_meta) = _run(model, shape), _run_on_meta(model, shape)
     assert empty.rows == meta.rows

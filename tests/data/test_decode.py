@@ -29,9 +29,11 @@ from lenext.data.decode import (
     ImageForm,
     UnreadableImageError,
     decode,
+    fitted,
     is_image_name,
     middle,
     open_image,
+    seen_part,
 )
 
 # As the module itself asks for, which pytest's own filters override.
@@ -494,3 +496,26 @@ def test_an_image_of_a_long_shape_is_kept_to_its_ends() -> None:
     image[:, :64] = 255
     kept = decode(image, ImageForm(size=(32, 256), channels=1, fit="whole"))
     np.testing.assert_array_equal(kept[..., 0], image)
+
+
+@given(
+    width=st.integers(40, 400),
+    height=st.integers(40, 400),
+    size=st.tuples(st.integers(16, 80), st.integers(16, 80)),
+    fit=st.sampled_from(["crop", "pad", "squash"]),
+    crop_ratio=st.sampled_from([1.0, 0.875, 0.5]),
+)
+@settings(max_examples=40)
+def test_the_part_that_is_seen_is_the_one_that_is_shown(
+    width: int, height: int, size: tuple[int, int], fit: Fit, crop_ratio: float
+) -> None:
+    """Pixels that say where they are: those in the middle of what is shown say where they were."""
+    form = ImageForm(size=size, channels=1, fit=fit, crop_ratio=crop_ratio)
+    left, top, right, bottom = seen_part((width, height), form)
+    for axis, (start, end, side) in enumerate(((top, bottom, height), (left, right, width))):
+        ramp = (np.arange(side) + 0.5) * (255 / side)
+        page = np.broadcast_to(ramp[:, None] if axis == 0 else ramp, (height, width))
+        shown = np.asarray(fitted(Image.fromarray(page.round().astype(np.uint8)), form)).astype(float)
+        middle = np.take(shown, [size[axis] // 2], axis).mean(axis)[shown.shape[1 - axis] // 2] * side / 255
+        expected = start + (size[axis] // 2 + 0.5) * (end - start) / size[axis]
+        assert middle == pytest.approx(expected, abs=1.5 * max(1, side / 255) + 0.5)

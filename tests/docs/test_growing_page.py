@@ -28,7 +28,7 @@ def test_the_commands_run_as_shown(
     lines = [line for line in block.splitlines() if line.startswith("lenext ")]
     assert len(lines) == 2
     for line in lines:
-        answer = command(*shlex.split(line)[1:], "--epochs", 1)
+        answer = command(*shlex.split(line)[1:], "--epochs", 1, "--option", "width=0.125")
         assert answer.code == 0, f"{line}: {answer.err}"
 
 

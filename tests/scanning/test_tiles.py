@@ -43,21 +43,21 @@ def noise(height: int, width: int, channels: int) -> np.ndarray:
 
 # Padding, pools in ceil mode, dense heads, heads with a stride, global pools, shortcuts by slices, no stages at all.
 CASES = [
-    ("alexnet", (63, 63), (531, 417), False, (400,)),
+    ("alexnet", (63, 63), (371, 305), False, (300,)),
     ("alexnet", (63, 79), (301, 418), True, ()),
-    ("vgg11", (32, 32), (211, 300), False, (163, 200)),
+    ("vgg11", (32, 32), (190, 223), False, (163,)),
     ("vgg11", (32, 32), (170, 211), True, (163,)),
     ("overfeat_accurate", (77, 77), (330, 100), True, ()),
-    ("zfnet", (53, 53), (421, 380), False, (300, 331)),
-    ("nin_imagenet", (39, 39), (433, 311), False, (300,)),
-    ("nin_cifar", (32, 32), (101, 77), False, (59, 64)),
+    ("zfnet", (53, 53), (301, 270), False, (211, 240)),
+    ("nin_imagenet", (39, 39), (333, 270), False, (250,)),
+    ("nin_cifar", (32, 32), (83, 71), False, (59, 64)),
     ("googlenet", (32, 32), (803, 64), False, ()),
-    ("resnet18", (32, 32), (517, 450), False, ()),
-    ("resnet20_cifar", (32, 32), (151, 203), False, (109, 130)),
+    ("resnet18", (32, 32), (485, 450), False, ()),
+    ("resnet20_cifar", (32, 32), (122, 135), False, (109, 115)),
     ("mobilenet_v2", (32, 64), (590, 100), False, ()),
     ("prelunet_a", (32, 32), (350, 100), False, ()),
-    ("lenet5", (28, 28), (117, 90), False, (40, 51)),
-    ("lenet5_valid", (28, 28), (117, 90), True, (28, 33, 60)),
+    ("lenet5", (28, 28), (77, 58), False, (40, 51)),
+    ("lenet5_valid", (28, 28), (67, 50), True, (28, 33, 40)),
     ("mlp", (28, 28), (37, 41), False, (28, 33)),
 ]
 

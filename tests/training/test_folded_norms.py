@@ -45,6 +45,19 @@ def test_folded_norms_are_found(trained: ImageClassifier) -> None:
     assert not has_folded_norms(lenext.create("vgg11", classes=2, size=32))
 
 
+def test_norms_are_folded_one_by_one(trained: ImageClassifier) -> None:
+    folded(trained)
+    trained.freeze("all but stages.2, head")
+    images = torch.randn(64, 3, 32, 32)
+    before = trained(images)
+    assert unfold_norms(trained, [images])
+    assert has_folded_norms(trained)
+    trained.freeze_exactly(())
+    assert unfold_norms(trained, [images])
+    assert not has_folded_norms(trained)
+    torch.testing.assert_close(trained.eval()(images), before, atol=2e-3, rtol=1e-3)
+
+
 def test_statistics_come_back_and_the_answers_stay(trained: ImageClassifier) -> None:
     images = torch.randn(64, 3, 32, 32)
     with torch.no_grad():

@@ -107,6 +107,9 @@ def test_a_run_says_what_it_froze_and_can_be_repeated(start: Path, tmp_path: Pat
         (["--layer-decay", "0"], "layer_decay 0.0 cannot be"),
         (["--unfreeze", "1.5"], "unfreeze 1.5 cannot be"),
         (["--freeze", "stem", "--set", "freeze=stages"], "freeze is given twice"),
+        (["--drop-stages", "1", "--option", "drop_stages=1"], "drop_stages is given twice"),
+        (["--freeze", f"stages.{'9' * 5000}"], "lenet5 has no part"),
+        (["--model", "mlp", "--unfreeze", "0.5"], "unfreeze 0.5 has nothing to free: mlp is all head"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_read(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lenext.transfer.heads import HEADS, HeadName, fit_head, linear_layer
+from lenext.transfer import heads
+from lenext.transfer.heads import CHOOSING, HEADS, HeadName, by_turns, fit_head, linear_layer
 
 
 def blobs(
@@ -71,6 +74,40 @@ def test_many_views_count_as_one_image(views: int, seed: int) -> None:
     assert one.strength == many.strength
     ours, theirs = (linear_layer(each, 2)[0] for each in (one, many))
     np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=0.02)
+
+
+@given(st.integers(2, 4), st.integers(0, 100))
+def test_neighbours_answer_as_with_one_view(views: int, seed: int) -> None:
+    values, labels = blobs(3, 12, 6, 0.8, seed)
+    others, _ = blobs(3, 8, 6, 0.8, seed + 1)
+    one, many = (fit_head("knn", each, labels) for each in (values, values.repeat(views, 1)))
+    assert one.strength == many.strength
+    assert (one.predict(others[:, 0]) == many.predict(others[:, 0])).all()
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("images", [CHOOSING - 1, CHOOSING + 1, CHOOSING + 3])
+def test_a_few_more_images_than_the_strength_is_chosen_on(name: HeadName, images: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(heads, "CHOOSING", 40)
+    values, labels = blobs(8, 6, 4, 0.3)
+    count = 40 + images - CHOOSING
+    assert fit_head(name, values[:count], labels[:count]).predict(values[:count, 0]).shape == (count,)
+
+
+def test_one_rare_class_does_not_choose_for_all() -> None:
+    values, labels = blobs(3, 40, 20, 1.5)
+    rare = labels.copy()
+    rare[7] = 3
+    assert fit_head("knn", values, rare).strength == fit_head("knn", values, labels).strength != 1
+
+
+def test_images_are_drawn_from_each_class_in_turn() -> None:
+    labels = np.array([0] * 50 + [1] * 3 + [2] * 20)
+    chosen = by_turns(labels, 12, seed=0)
+    assert np.bincount(labels[chosen]).tolist() == [5, 3, 4] or np.bincount(labels[chosen]).tolist() == [4, 3, 5]
+    assert (chosen == np.sort(chosen)).all()
+    assert (by_turns(labels, 12, seed=1) != chosen).any()
+    assert len(by_turns(labels, 100, seed=0)) == len(labels)
 
 
 def test_one_image_a_class_is_enough() -> None:

@@ -66,14 +66,16 @@ def test_too_few_images_tell_nothing(classifier: Classifier, reading: Reading) -
     assert separation(classifier, reading.take(np.flatnonzero(reading.labels == 3))) is None
 
 
-ALIKE, ANOTHER = Separation((70.0, 80.0, 95.0), 0), Separation((70.0, 90.0, 60.0), 1)
+ALIKE, UNCLEAR = Separation((70.0, 80.0, 95.0), 0), Separation((70.0, 80.0, 90.0), 0)
+ANOTHER = Separation((70.0, 90.0, 60.0), 1)
 
 
 @pytest.mark.parametrize(
     ("images", "found", "wanted"),
     [
-        (300, ALIKE, {"freeze": "all but head.classifier", "drop_stages": 0, "lr": 1e-2, "layer_decay": 1.0}),
-        (300, ANOTHER, {"freeze": "all but head", "drop_stages": 1, "lr": 1e-2}),
+        (300, ALIKE, {"freeze": "all but head.classifier", "unfreeze": 0.0, "drop_stages": 0, "layer_decay": 1.0}),
+        (300, UNCLEAR, {"freeze": "all but head.classifier", "unfreeze": 0.4, "drop_stages": 0, "layer_decay": 0.7}),
+        (300, ANOTHER, {"freeze": "all but head", "unfreeze": 0.4, "drop_stages": 1}),
         (30_000, ALIKE, {"freeze": "", "layer_decay": 0.7, "lr": 3e-4}),
         (30_000, ANOTHER, {"freeze": "", "drop_stages": 0, "layer_decay": 1.0, "lr": 1e-3}),
         (300, None, {"freeze": "all but head.classifier", "drop_stages": 0}),
@@ -108,7 +110,7 @@ def test_a_run_measures_says_why_and_does_not_measure_again(
     record = json.loads((run / "run.json").read_text())
     assert record["separation"]["drop"] == 1
     assert record["recipe"]["drop_stages"] == 1
-    assert "1 of its stages are cut off" in record["recipe"]["why"]
+    assert "1 of its stages is cut off" in record["recipe"]["why"]
     assert len(lenext.load(run).model.stages) == 1
 
     def measured_again(*_: object) -> None:
@@ -121,6 +123,31 @@ def test_a_run_measures_says_why_and_does_not_measure_again(
     assert len(ready.model.stages) == 1
     with pytest.raises(AssertionError, match="measured again"):
         prepare(settings, open_source("digits"), device, started=time.perf_counter())
+
+
+def test_what_is_frozen_stays_whatever_is_measured(spoiled: Path, tmp_path: Path) -> None:
+    run = Path(
+        lenext.train(
+            "digits", "lenet5", weights=spoiled, recipe="transfer", epochs=3, out=tmp_path / "run", freeze="stages.0"
+        ).run
+    )
+    record = json.loads((run / "run.json").read_text())
+    assert record["recipe"]["unfreeze"] == 0
+    assert record["recipe"]["why"].endswith("; but freeze as given")
+    before, after = (lenext.load(each).model.stages[0].state_dict() for each in (spoiled, run))
+    assert all(value.equal(before[name]) for name, value in after.items())
+
+
+def test_stages_that_were_cut_before_are_counted() -> None:
+    found = Separation((90.0, 50.0), 1, before=2)
+    made = make_recipe("transfer", Situation(train_images=300, pretrained=True, separation=found), {})
+    assert made.drop_stages == 3
+
+
+def test_a_class_of_one_image_takes_no_part(classifier: Classifier, reading: Reading) -> None:
+    zeros, ones = (np.flatnonzero(reading.labels == label) for label in (0, 1))
+    assert separation(classifier, reading.take(np.sort(np.r_[zeros, ones[:1]]))) is None
+    assert separation(classifier, reading.take(np.sort(np.r_[zeros, ones]))) is not None
 
 
 def test_what_the_user_says_goes_before_what_is_measured(spoiled: Path, tmp_path: Path) -> None:

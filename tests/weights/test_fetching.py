@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from golden_weights import FOLDER, foreign_tensors, read_golden
 from hostile import HOSTILE, MARK, lenet
 from hub_server import HubServer
+from launcher import Launcher
 from safetensors.torch import load_file, save_file
 
 import lenext
@@ -75,27 +76,35 @@ def hub(root: Path) -> Iterator[HubServer]:
         yield server
 
 
-def used(*words: str, url: str, home: Path, **environment: str) -> dict[str, Any]:
-    """Load weights in a new process, as the client reads its environment once, on import."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("HF_", "HTTP"))}
-    home.mkdir(exist_ok=True)
-    here = {"HF_ENDPOINT": url, "HF_HOME": str(home), "XDG_CACHE_HOME": str(home), "NO_PROXY": "*"}
-    result = subprocess.run(
-        [sys.executable, "-c", USE, *words], env=kept | here | environment, cwd=home, capture_output=True, text=True,
-        timeout=100,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""  # no bars and no warnings where nobody watches
-    value: dict[str, Any] = json.loads(result.stdout)
-    assert "\n" not in value.get("error", "")
-    return value
+Used = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def used(launcher: Launcher) -> Used:
+    """Return a function that loads weights in a new process, as the client reads its environment once, on import."""
+    unset = {name: None for name in os.environ if name.upper().startswith(("HF_", "HTTP"))}
+
+    def use(*words: str, url: str, home: Path, **environment: str) -> dict[str, Any]:
+        home.mkdir(exist_ok=True)
+        here = {"HF_ENDPOINT": url, "HF_HOME": home, "XDG_CACHE_HOME": home, "NO_PROXY": "*"}
+        started = launcher.start(*words, cwd=home, code=USE, **{**unset, **here, **environment})
+        code, err = started.wait(100), started.err.read_text()
+        assert code == 0, err
+        assert err == ""  # no bars and no warnings where nobody watches
+        value: dict[str, Any] = json.loads(started.out.read_text())
+        assert "\n" not in value.get("error", "")
+        return value
+
+    return use
 
 
 def downloads(hub: HubServer) -> list[str]:
     return [request for request in hub.requests if request.startswith("GET") and "/resolve/" in request]
 
 
-def test_weights_come_with_their_classes_and_preprocessing(hub: HubServer, root: Path, tmp_path: Path) -> None:
+def test_weights_come_with_their_classes_and_preprocessing(
+    used: Used, hub: HubServer, root: Path, tmp_path: Path
+) -> None:
     for name, file in (("tiny", "model.safetensors"), ("pickled", "pytorch_model.bin")):
         found = used("lenet5", f"hub:lenext-tests/{name}", url=hub.url, home=tmp_path / name)
         assert found["classes"] == ["a", "b", "c"]
@@ -108,7 +117,7 @@ def test_weights_come_with_their_classes_and_preprocessing(hub: HubServer, root:
         assert found["sum"] == pytest.approx(sum(float(tensor.double().sum()) for tensor in tensors.values()), abs=1e-3)
 
 
-def test_without_settings_what_is_taken_is_said(hub: HubServer, tmp_path: Path) -> None:
+def test_without_settings_what_is_taken_is_said(used: Used, hub: HubServer, tmp_path: Path) -> None:
     found = used("lenet5", "hub:lenext-tests/bare", url=hub.url, home=tmp_path / "home")
     assert (
         "hub:lenext-tests/bare says nothing usable of what it is for: taken are classes without names"
@@ -116,7 +125,7 @@ def test_without_settings_what_is_taken_is_said(hub: HubServer, tmp_path: Path) 
     )
 
 
-def test_weights_are_downloaded_once_and_used_without_the_hub(root: Path, tmp_path: Path) -> None:
+def test_weights_are_downloaded_once_and_used_without_the_hub(used: Used, root: Path, tmp_path: Path) -> None:
     home, weights = tmp_path / "home", "hub:lenext-tests/tiny"
     with HubServer(root) as hub:
         first = used("lenet5", weights, url=hub.url, home=home)
@@ -134,7 +143,7 @@ def test_weights_are_downloaded_once_and_used_without_the_hub(root: Path, tmp_pa
         assert "hub:lenext-tests/tiny is not in the cache, and the Hub cannot be reached" in other["error"]
 
 
-def test_the_cache_is_the_one_of_other_programs(hub: HubServer, tmp_path: Path) -> None:
+def test_the_cache_is_the_one_of_other_programs(used: Used, hub: HubServer, tmp_path: Path) -> None:
     used("lenet5", "hub:lenext-tests/tiny", url=hub.url, home=tmp_path / "home")
     code = "import huggingface_hub as h; print(h.try_to_load_from_cache('lenext-tests/tiny', 'model.safetensors'))"
     done = subprocess.run(
@@ -144,7 +153,7 @@ def test_the_cache_is_the_one_of_other_programs(hub: HubServer, tmp_path: Path) 
     assert Path(done.stdout.strip()).is_file()
 
 
-def test_a_broken_download_goes_on_where_it_broke_off(hub: HubServer, tmp_path: Path) -> None:
+def test_a_broken_download_goes_on_where_it_broke_off(used: Used, hub: HubServer, tmp_path: Path) -> None:
     home, weights = tmp_path / "home", "hub:lenext-tests/tiny"
     hub.limits["model.safetensors"] = 100_000
     broken = used("lenet5", weights, url=hub.url, home=home)
@@ -161,7 +170,7 @@ def test_a_broken_download_goes_on_where_it_broke_off(hub: HubServer, tmp_path: 
     assert not list(home.rglob("*.incomplete*"))
 
 
-def test_another_file_than_the_hub_states_is_not_kept(hub: HubServer, root: Path, tmp_path: Path) -> None:
+def test_another_file_than_the_hub_states_is_not_kept(used: Used, hub: HubServer, root: Path, tmp_path: Path) -> None:
     home, weights = tmp_path / "home", "hub:lenext-tests/tiny"
     hub.stated["model.safetensors"] = "0" * 64
     wrong = used("lenet5", weights, url=hub.url, home=home)
@@ -174,7 +183,7 @@ def test_another_file_than_the_hub_states_is_not_kept(hub: HubServer, root: Path
     assert "error" not in used("lenet5", weights, url=hub.url, home=home)
 
 
-def test_a_partial_download_that_is_not_of_this_file_is_not_kept(hub: HubServer, tmp_path: Path) -> None:
+def test_a_partial_download_that_is_not_of_this_file_is_not_kept(used: Used, hub: HubServer, tmp_path: Path) -> None:
     home, weights = tmp_path / "home", "hub:lenext-tests/tiny"
     hub.limits["model.safetensors"] = 1000
     used("lenet5", weights, url=hub.url, home=home)
@@ -185,7 +194,7 @@ def test_a_partial_download_that_is_not_of_this_file_is_not_kept(hub: HubServer,
     assert "error" not in used("lenet5", weights, url=hub.url, home=home)
 
 
-def test_a_cached_file_that_has_changed_is_told(hub: HubServer, tmp_path: Path) -> None:
+def test_a_cached_file_that_has_changed_is_told(used: Used, hub: HubServer, tmp_path: Path) -> None:
     home, weights = tmp_path / "home", "hub:lenext-tests/tiny"
     used("lenet5", weights, url=hub.url, home=home)
     (blob,) = (path.resolve() for path in home.rglob("snapshots/*/model.safetensors"))
@@ -210,7 +219,9 @@ def test_a_cached_file_that_has_changed_is_told(hub: HubServer, tmp_path: Path) 
         ("hub:lenext-tests/evil", "names os.system, and loading that could run code"),
     ],
 )
-def test_what_the_hub_has_not_is_told(hub: HubServer, root: Path, tmp_path: Path, weights: str, message: str) -> None:
+def test_what_the_hub_has_not_is_told(
+    used: Used, hub: HubServer, root: Path, tmp_path: Path, weights: str, message: str
+) -> None:
     found = used("lenet5", weights, url=hub.url, home=tmp_path / "home")
     assert message in found["error"]
     assert found["code"] == 2
@@ -287,7 +298,7 @@ def test_a_damaged_record_of_hashes_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_name_of_the_catalog_leads_to_the_hub_and_its_first_hash_is_kept(
-    hub: HubServer, root: Path, tmp_path: Path
+    used: Used, hub: HubServer, root: Path, tmp_path: Path
 ) -> None:
     folder = root / "models" / "timm" / TIMM
     folder.mkdir(parents=True)

@@ -11,6 +11,7 @@ from lenext.evaluation.figures import Figures
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.pages.pieces import LISTED, shown_answers
 from lenext.evaluation.pages.reliability import draw_reliability
+from lenext.explanation.mistakes import Reasons
 from lenext.files import write_text
 from lenext.pages.templates import template
 
@@ -36,7 +37,8 @@ class EvaluationPage:
     """What the page shows.
 
     `subtitle` is one line each, as on which split and among how many candidates; `judgement` are the answers to the
-    images of `reading`, in its order, `class_names` those of its columns; `skipped_files` are {path, reason}.
+    images of `reading`, in its order, `class_names` those of its columns; `skipped_files` are {path, reason}. With
+    `reasons`, each of the worst mistakes has the map of what led to it.
     """
 
     title: str
@@ -48,6 +50,7 @@ class EvaluationPage:
     command: str
     standings: Sequence[Standing] = ()
     skipped_files: Sequence[dict[str, str]] = ()
+    reasons: Reasons | None = None
 
 
 def write_evaluation_page(path: Path, page: EvaluationPage) -> None:
@@ -64,6 +67,6 @@ def write_evaluation_page(path: Path, page: EvaluationPage) -> None:
         reliability=draw_reliability(page.figures.calibration),
         skipped=page.skipped_files[:LISTED],
         skipped_left_out=max(0, len(page.skipped_files) - LISTED),
-        **shown_answers(page.judgement, page.reading, page.class_names),
+        **shown_answers(page.judgement, page.reading, page.class_names, page.reasons),
     )
     write_text(path, html)

@@ -12,6 +12,7 @@ from lenext.data.reading import Reading
 from lenext.evaluation.judge import Judgement
 from lenext.evaluation.pages.curves import draw_curves
 from lenext.evaluation.pages.pieces import LISTED, shown_answers
+from lenext.explanation.mistakes import Reasons
 from lenext.files import write_text
 from lenext.pages.templates import template
 from lenext.progress import duration
@@ -47,14 +48,25 @@ class Drawn:
 
 
 def write_report(
-    path: Path, record: dict[str, Any], history: Sequence[dict[str, Any]], judgement: Judgement, held_out: Reading
+    path: Path,
+    record: dict[str, Any],
+    history: Sequence[dict[str, Any]],
+    judgement: Judgement,
+    held_out: Reading,
+    reasons: Reasons | None = None,
 ) -> None:
     """Write the page of a run: curves, confusion matrix, classes, worst mistakes, settings, how to rerun it.
+
+    With `reasons`, each mistake has the map of what led to it, for which a page that is written over and over has no
+    time.
 
     Raises:
         LenextError: the write failed.
     """
-    write_live_page(path, record, history, judgement, held_out, None)
+    drawn = Drawn(judgement=judgement)
+    drawn.answers = shown_answers(judgement, held_out, record["data"]["class_names"], reasons)
+    drawn.figures = judgement.figures() if record["result"] is None else {}
+    write_live_page(path, record, history, judgement, held_out, None, drawn)
 
 
 def write_live_page(

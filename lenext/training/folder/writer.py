@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from lenext.classifier import load
 from lenext.creation import create
 from lenext.data.loader import Loader
-from lenext.errors import one_line
+from lenext.errors import LenextError, one_line
 from lenext.evaluation.answers import write_answers
 from lenext.evaluation.judge import Judgement, judge
 from lenext.evaluation.pages.report import Drawn, write_live_page, write_report
+from lenext.explanation.mistakes import Reasons
 from lenext.files import write_text
 from lenext.progress import Progress
 from lenext.training.folder.checkpoint import Checkpoint
@@ -105,7 +109,9 @@ class RunWriter:
         metadata = model_metadata(
             spec, ready.classes, ready.data.preprocessing.to_json(), figures={}, trained_on={"location": "before"}
         )
-        write_model_file(self.folder.start, ready.model.state_dict(), {**metadata, **ready.origin}, ready.trained_on)
+        write_model_file(
+            self.folder.start, ready.model.state_dict(), {**metadata, **ready.origin}, ready.trained_before
+        )
 
     def beat(self, place: Place, pace: Pace) -> None:
         """Note that a step was made."""
@@ -211,9 +217,18 @@ class RunWriter:
             self._show(state)
         else:
             write_answers(self.folder.answers, self.judgement, self.ready.data.held_out, record["data"]["class_names"])
-            write_report(self.folder.report, record, self.history, self.judgement, self.ready.data.held_out)
+            held_out = self.ready.data.held_out
+            write_report(self.folder.report, record, self.history, self.judgement, held_out, self._reasons())
         self.folder.write_record(record)
         return result
+
+    def _reasons(self) -> Reasons | None:
+        """Return what tells what led to the answers of the weights that were kept, which may not be the last ones."""
+        if not self.ready.model.stages:
+            return None
+        with torch.random.fork_rng(devices=[]), contextlib.suppress(LenextError):  # a page without maps will do
+            return Reasons(load(self.folder.model_file, device=str(self.ready.train.device)))
+        return None
 
     def _judged_again(self) -> Judgement:
         """Return the answers of the weights that an earlier process wrote, where none since was better."""

@@ -10,6 +10,7 @@ from lenext.training.recipes.recipe import Recipe
 from lenext.training.recipes.situation import Situation
 
 FEW = 2_000  # training images below which a photo is shown in many forms
+ENOUGH = 95.0  # percent that a head on what is there tells apart, from which on nothing else is trained
 HEAD_RATE = 1e-2  # at which a head alone learns
 STEPS = 600  # that a small set is trained for at least
 DIGITS = "lenext train digits --model lenet5 --recipe {}"
@@ -178,10 +179,11 @@ def finetune(situation: Situation) -> Recipe:
 def transfer(situation: Situation) -> Recipe:
     """One of four ways, by how many images there are and by whether the old task was like the new one.
 
-    Few images of a similar task: the last layer alone is trained. Many: all of it, gently, the first stages least. Few
-    images of another task: the last stages are cut off, and a new head is trained on what is left, which stays as it
-    is. Many: all of it, at a higher rate, the weights being but a start. Whether the tasks are alike is measured on
-    some of the images: by which stage of the network tells their classes apart best.
+    Few images of a similar task: the last layer alone is trained, and where that does not tell them apart well enough,
+    the parts before it after it, one by one. Many: all of it, gently, the first stages least. Few images of another
+    task: the last stages are cut off, and a new head is trained, then what is left. Many: all of it, at a higher rate,
+    the weights being but a start. Whether the tasks are alike is measured on some of the images: by which stage of the
+    network tells their classes apart best.
     """
     found, images = situation.separation, situation.train_images
     if not situation.pretrained:
@@ -191,16 +193,24 @@ def transfer(situation: Situation) -> Recipe:
     similar = found is None or found.similar
     told = f"{'few' if few else 'many'} images ({images:,}) of {'a similar' if similar else 'another'} task"
     why = f"for {told}: {found.words if found else 'nothing was measured'}"
-    if few and similar:
+    one_by_one = dataclasses.replace(
+        gentle, lr=3e-3, epochs=_one_cycle(images).epochs, freeze="all but head", unfreeze=0.4, layer_decay=0.7
+    )
+    if few and similar and (found is None or found.top1[-1] >= ENOUGH):
         why += "; the last layer alone is trained"
-        return dataclasses.replace(gentle, lr=HEAD_RATE, freeze="all but head.classifier", why=why)
+        epochs = one_by_one.epochs
+        return dataclasses.replace(gentle, lr=HEAD_RATE, epochs=epochs, freeze="all but head.classifier", why=why)
+    if few and similar:
+        why += "; the head is trained first, then the parts before it, one by one"
+        return dataclasses.replace(one_by_one, freeze="all but head.classifier", why=why)
     if similar:
         why += "; all of it is trained, the first stages least"
         return dataclasses.replace(gentle, layer_decay=0.7, why=why)
     assert found is not None
     if few:
-        why += f"; {found.drop} of its stages are cut off, and a new head is trained"
-        return dataclasses.replace(gentle, lr=HEAD_RATE, drop_stages=found.drop, freeze="all but head", why=why)
+        cut = f"{found.drop} of its stages {'is' if found.drop == 1 else 'are'} cut off"
+        why += f"; {cut}, and a new head is trained first, then the parts before it, one by one"
+        return dataclasses.replace(one_by_one, drop_stages=found.before + found.drop, why=why)
     return dataclasses.replace(gentle, lr=1e-3, why=f"{why}; all of it is trained, at a higher rate")
 
 

@@ -115,7 +115,11 @@ def make_recipe(name: str, situation: Situation, overrides: Mapping[str, Any]) -
     values = {key: _as_kind(key, value, KINDS[_settable(key)]) for key, value in overrides.items()}
     made = make(situation)
     small = dict(known.tiny) if name.endswith(TINY) else {}
+    if "freeze" in values:  # what a user freezes stays so, whatever the recipe would have done
+        values.setdefault("unfreeze", 0.0)
     made = _replaced(dataclasses.replace(made, name=name), {**small, **values})
+    if made.why and (given := [key for key in WAYS if key in overrides]):
+        made = dataclasses.replace(made, why=f"{made.why}; but {' and '.join(given)} as given")
     if "lr" in {**small, **values}:
         return made
     borne = situation.lr_scale if known.general else 1.0
@@ -124,6 +128,8 @@ def make_recipe(name: str, situation: Situation, overrides: Mapping[str, Any]) -
     why = f"{made.why}; at {borne:g} of its rate, for {situation.model} bears no more" if borne != 1 else made.why
     return dataclasses.replace(made, lr=made.lr * scale, why=why.removeprefix("; "))
 
+
+WAYS = ("freeze", "unfreeze", "drop_stages", "layer_decay")  # what a recipe may choose by the weights it starts from
 
 # What values of a recipe another one has to be for them to do anything.
 NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {

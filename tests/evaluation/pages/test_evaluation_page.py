@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import Page
 from numpy.typing import NDArray
-from test_report import Page
 
 from lenext.data.decode import ImageForm
 from lenext.data.reading import Reading, read_split

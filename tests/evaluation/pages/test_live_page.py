@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import Page
+from browser import Page
 
 from lenext.data.decode import ImageForm
 from lenext.data.reading import Reading, read_split
@@ -121,7 +121,7 @@ def test_what_takes_long_is_drawn_only_when_it_is_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drawn_of = {"curves": 0, "thumbnails": 0}
-    curves, thumbnail = report.draw_curves, pieces.thumbnail
+    curves, original = report.draw_curves, pieces.original
 
     def counted(name: str, draw: Any) -> Any:
         def count(*arguments: Any) -> Any:
@@ -131,7 +131,7 @@ def test_what_takes_long_is_drawn_only_when_it_is_another(
         return count
 
     monkeypatch.setattr(report, "draw_curves", counted("curves", curves))
-    monkeypatch.setattr(pieces, "thumbnail", counted("thumbnails", thumbnail))
+    monkeypatch.setattr(pieces, "original", counted("thumbnails", original))
     path, drawn, first = tmp_path / "report.html", Drawn(), judgement(held_out, 3)
     for step in (50, 60, 70):
         write_live_page(path, record, history[:1], first, held_out, Pulse(step=step), drawn)
