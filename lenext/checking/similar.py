@@ -19,8 +19,8 @@ from lenext.checking.hashing import SIDE, VIEWS, alike, resampling, view_hashes
 from lenext.progress import SILENT, Progress
 
 MIDDLE, FINE = (4, 12), (6, 16)  # frequencies: half waves across the picture, from and to
-# Correlations in these of copies: of 519 photos and 10,000 images of CIFAR-10, resized, compressed and cropped, all were
-# above; of the training images of CIFAR-10, the pairs above were looked at, and are copies but for a few (docs/LOG.md).
+# Correlations in these of copies: of 519 photos and 10,000 images of CIFAR-10, resized, compressed and cropped, all had
+# more; of the pairs of CIFAR-10's training images that have more, all but a few are copies (docs/LOG.md).
 ALIKE, FINELY = 0.945, 0.915
 NEARLY = 0.85  # of pairs that are alike but no copies, of which there are few where copies can be told
 SAMPLE, MANY = 1000, 50  # images by which that is known, and pairs that are many
