@@ -17,6 +17,7 @@ from lenext.checking.hashing import SIDE, perceptual_hash
 from lenext.checking.kinds import KINDS
 from lenext.checking.listing import Listing
 from lenext.checking.remembering import Memory
+from lenext.checking.threads import hurried
 from lenext.data.decode import FORMATS, HEIC, UnreadableImageError, file_content, open_image, reads_heic
 from lenext.data.glancing import glance
 from lenext.data.holdout import digest
@@ -101,7 +102,7 @@ def _in_order(
     """Yield what is seen of the images, some at a time, with the index of the first."""
     waiting = deque[Callable[[], list[Seen]]]()
     start = 0
-    with ThreadPoolExecutor(workers, thread_name_prefix="looking") as pool:
+    with hurried(ThreadPoolExecutor(workers, thread_name_prefix="looking")) as pool:
         while True:
             while len(waiting) < AHEAD * workers and (some := list(islice(tasks, AT_ONCE))):
                 waiting.append(_begun(some, memory, pool))

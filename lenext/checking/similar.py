@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.checking.hashing import SIDE, VIEWS, alike, resampling, view_hashes
+from lenext.checking.threads import hurried
 from lenext.progress import SILENT, Progress
 
 MIDDLE, FINE = (4, 12), (6, 16)  # frequencies: half waves across the picture, from and to
@@ -89,7 +90,7 @@ def _copies_among(pairs: list[Pair]) -> list[Pair]:
 def _compared(greys: NDArray[np.uint8], workers: int, progress: Progress) -> list[Pair]:
     by_view = np.ascontiguousarray(view_hashes(greys).T)
     best: dict[tuple[int, int], Pair] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="comparing") as pool:
+    with hurried(ThreadPoolExecutor(workers, thread_name_prefix="comparing")) as pool:
         strips = pool.map(lambda start: _strip(greys, by_view, start), range(0, len(greys), STRIP))
         for found in progress.track(strips, "comparing images", len(greys), lambda _: STRIP):
             for pair in found:

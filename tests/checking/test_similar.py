@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -17,6 +19,7 @@ from troubles import compressed, photo, smaller
 from lenext.checking import hashing
 from lenext.checking.hashing import MUTUAL, SIDE, VIEWS, _count_bits, alike, perceptual_hash, view_hashes
 from lenext.checking.similar import TooAlikeError, near_copies
+from lenext.checking.threads import hurried
 from lenext.data.opening import open_source
 
 COUNT = 40
@@ -81,6 +84,18 @@ def test_any_crop_of_a_twentieth_is_found(edges: tuple[float, float, float, floa
 def test_any_number_of_threads_finds_the_same() -> None:
     greys = np.stack([grey(image) for image in [*photos(), *map(WAYS["all of it"], photos())]])
     assert near_copies(greys, workers=1) == near_copies(greys, workers=3)
+
+
+def test_what_waits_is_dropped_where_work_is_broken_off() -> None:
+    go, done = threading.Event(), []
+    with pytest.raises(KeyboardInterrupt), hurried(ThreadPoolExecutor(1)) as pool:
+        under_way = pool.submit(go.wait)
+        waiting = [pool.submit(done.append, i) for i in range(10)]
+        raise KeyboardInterrupt
+    go.set()
+    assert under_way.result()
+    assert all(each.cancelled() for each in waiting)
+    assert done == []
 
 
 def test_few_images_are_no_trouble() -> None:

@@ -57,6 +57,24 @@ def test_what_headers_say_is_told() -> None:
     assert not glance(np.zeros((9, 8), np.uint8), 8).animated
 
 
+@pytest.mark.parametrize("said", [0, 9, 65535])
+def test_a_turn_that_nobody_knows_is_none(said: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = said
+    assert glance(encoded(PICTURE, "JPEG", exif=exif), 8).orientation == 1
+
+
+def test_a_film_whose_second_picture_is_broken_is_read(tmp_path: Path) -> None:
+    frames = [Image.fromarray(stripes(i, upright=False)).convert("P") for i in (1, 2)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    for length in range(len(data) // 2 + 30, len(data), 97):
+        try:
+            decode(data[:length], ImageForm(size=(8, 8)))
+        except UnreadableImageError:
+            continue
+        assert glance(data[:length], 8).height == 40
+
+
 def test_what_can_be_decoded_can_be_glanced_at_and_nothing_else(tmp_path: Path) -> None:
     for path in image_files(odd_folder(tmp_path)[0]):
         reasons = []
