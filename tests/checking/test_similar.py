@@ -88,9 +88,10 @@ def test_any_number_of_threads_finds_the_same() -> None:
 
 def test_what_waits_is_dropped_where_work_is_broken_off() -> None:
     go, done = threading.Event(), []
-    with pytest.raises(KeyboardInterrupt), hurried(ThreadPoolExecutor(1)) as pool:
-        under_way = pool.submit(go.wait)
-        waiting = [pool.submit(done.append, i) for i in range(10)]
+    pool = ThreadPoolExecutor(1)
+    under_way = pool.submit(go.wait)
+    waiting = [pool.submit(done.append, i) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt), hurried(pool):
         raise KeyboardInterrupt
     go.set()
     assert under_way.result()
