@@ -34,7 +34,7 @@ LOOK = np.dtype(
         ("spread", np.float32), ("grey", np.uint8, (SIDE, SIDE)),
     ]
 )  # fmt: skip
-VERSION = 2  # of what a look sees; looks of another are made anew
+VERSION = 3  # of what a look sees; looks of another are made anew
 DEEP, CMYK, TRANSPARENT, ANIMATED, BLANK = 1, 2, 4, 8, 16
 KNOWN = ("", *FORMATS, "MPO", "HEIF")
 NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}

@@ -51,6 +51,7 @@ def glance(item: Item, side: int, channels: int | None = None) -> Glance:
     data = file_content(item)
     try:
         image = unread_image(data)
+        deep = _is_deep(image)  # before EXIF is asked for, for which a PNG is read whole
         turned = image.getexif().get(ORIENTATION, 1)
         height, width = image.size if turned in SIDEWAYS else image.size[::-1]
         if not height * width:
@@ -61,9 +62,7 @@ def glance(item: Item, side: int, channels: int | None = None) -> Glance:
             "height": height,
             "width": width,
             "orientation": _orientation(image.info.get("original_orientation") or turned),  # HEIC's decoder turns it
-            "deep": image.mode in ("I", "F")
-            or ";16" in image.mode
-            or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())),
+            "deep": deep,
             "transparent": image.has_transparency_data,
             "animated": _is_animated(image),
         }
@@ -80,6 +79,12 @@ def glance(item: Item, side: int, channels: int | None = None) -> Glance:
 def _orientation(said: object) -> int:
     """Return what EXIF says of how to turn an image, 1 (not at all) where it says what nobody knows."""
     return said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Say whether an image has more than 8 bits a channel, of which Pillow keeps 8 in colour."""
+    stored = [image.mode, *(str(tile[3]) for tile in getattr(image, "tile", ()))]
+    return image.mode in ("I", "F") or any(";16" in each for each in stored)
 
 
 def _is_animated(image: Image.Image) -> bool:

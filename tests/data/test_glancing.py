@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pictures import ROTATED, encoded, odd_folder, png, stripes
 from PIL import Image
 
@@ -22,6 +25,19 @@ def heic(**options: object) -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
     return encoded(PICTURE.resize((96, 64)), "HEIF", **options)
+
+
+def sixteen_bit_colour(grey: NDArray[np.uint16]) -> bytes:
+    """Return a PNG of 16 bits in each of three channels, which Pillow reads but does not write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = np.repeat(grey[..., None], 3, -1).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF"])
@@ -50,6 +66,7 @@ def test_a_turned_photo_is_upright() -> None:
 def test_what_headers_say_is_told() -> None:
     deep = stripes(1, upright=True)[..., 0].astype(np.uint16) * 257
     assert glance(png(deep), 8).deep
+    assert glance(sixteen_bit_colour(deep), 8).deep
     assert glance(encoded(PICTURE.convert("RGBA")), 8).transparent
     assert glance(encoded(PICTURE.convert("CMYK"), "JPEG"), 8).mode == "CMYK"
     frames = [Image.fromarray(stripes(i, upright=False)).convert("P") for i in (1, 2)]
