@@ -152,7 +152,7 @@ WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 def grey(image: Image.Image) -> NDArray[np.uint8]:
     """Return the small grey picture that a check compares."""
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def copies(location: str) -> None:
@@ -171,16 +171,17 @@ def copies(location: str) -> None:
         for some in [[way] * len(sources) for way in WAYS] if name == "photos" else [ways]:
             made = [WAYS[way](image) for way, image in zip(some, sources, strict=True)]
             greys = np.stack([grey(image) for image in [*sources, *made, *rest]])
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             pairs = near_copies(greys, workers=2)
-            seconds = time.perf_counter() - began
+            seconds, worked = time.perf_counter() - began, time.process_time() - worked
             found = {(min(pair.a, pair.b), max(pair.a, pair.b)) for pair in pairs}
             for way in dict.fromkeys(some):
                 those = [i for i, each in enumerate(some) if each == way]
                 right = sum((i, i + len(sources)) in found for i in those)
                 print(f"{name}, {way}: {right:,} of {len(those):,}", flush=True)
             others = [p for p in pairs if abs(p.a - p.b) != len(sources) or max(p.a, p.b) >= 2 * len(sources)]
-            print(f"{name}: {len(greys):,} images in {seconds:.1f} s; {len(others):,} pairs that were not planted")
+            took = f"{seconds:.1f} s, {worked:.1f} s of work"
+            print(f"{name}: {len(greys):,} images in {took}; {len(others):,} pairs that were not planted")
             if rest:
                 sheets(others, [*sources, *made, *rest], Path("pairs"))
 

@@ -37,9 +37,10 @@ def advice(found: Check) -> list[Advice]:
                 f"{counted(outside, 'image')} would not be seen: give each a class folder, and a name with an ending."
             )
         )
-    excluded = len(found.exclusions())
+    exclusions = found.exclusions()
+    excluded = len(exclusions)
     if excluded:
-        across = sum(kinds.get(kind, 0) for kind in ACROSS)
+        across = sum(each.kind in ACROSS for each in exclusions)
         leaks = f" {across:,} of them are copies across splits, which let figures come out too high." if across else ""
         data = shlex.quote(found.location)
         told.append(

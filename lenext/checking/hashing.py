@@ -20,7 +20,7 @@ from PIL import Image
 SIDE = 32  # pixels of the small picture, which imagehash takes as it is
 LOW = 8  # frequencies each way
 DISTANCE = 12  # bits of 64 that hashes may differ in; unrelated images differ in 32, and copies were found to in 10
-ROWS, COLUMNS = 16, 4096  # hashes that are held against each other at once, in a core's cache
+ROWS, COLUMNS = 64, 4096  # hashes that are held against each other at once, in a core's cache
 MOST = 1024  # pairs of so many hashes that are looked at
 BATCH = 4096  # images that are hashed at once
 
@@ -39,12 +39,16 @@ class View:
         return turned[..., ::-1] if self.mirrored else turned
 
 
-# As a whole; a twentieth and a tenth less all around; a twentieth less at two edges; mirrored and turned.
+# As a whole; a twentieth and a tenth less all around; a twentieth less at two edges, and at one; mirrored and turned.
 VIEWS = (
     View(),
     View((0.02, 0.02, 0.98, 0.98)),
     View((0.05, 0.05, 0.95, 0.95)),
     *(View((top, left, top + 0.95, left + 0.95)) for top, left in product((0.0, 0.05), repeat=2)),
+    View((0.05, 0.0, 1.0, 1.0)),
+    View((0.0, 0.05, 1.0, 1.0)),
+    View((0.0, 0.0, 0.95, 1.0)),
+    View((0.0, 0.0, 1.0, 0.95)),
     View(mirrored=True),
     View(quarters=1),
     View(quarters=2),
@@ -104,12 +108,12 @@ def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
 
 
 def alike(by_view: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.int64]:
-    """Return pairs (n, 3) of images whose hashes are nearly the same: i as a whole, and j in view k.
+    """Return pairs (n, 4) of images whose hashes differ in few bits: i as a whole, j in view k, and how many.
 
     `by_view` (views, N) are the hashes of `view_hashes`, i is from `start` to before `stop`, j any. Of views that are
     mutual, i is the lower index. Where thousands of images are alike, each is held to the nearest of them alone.
     """
-    found = [np.empty((0, 3), np.int64)]
+    found = [np.empty((0, 4), np.int64)]
     differing, counts = np.empty(ROWS * COLUMNS, np.uint64), np.empty(ROWS * COLUMNS, np.uint8)
     end = by_view.shape[1]
     for row in range(start, stop, ROWS):
@@ -127,7 +131,7 @@ def alike(by_view: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.int6
                 if len(near):
                     i, j = near // shape[1] + row, near % shape[1] + column
                     keep = i < j if view in MUTUAL else i != j
-                    found.append(np.stack([i[keep], j[keep], np.full(keep.sum(), view)], 1))
+                    found.append(np.stack([i[keep], j[keep], np.full(keep.sum(), view), counts[near[keep]]], 1))
     return np.concatenate(found)
 
 

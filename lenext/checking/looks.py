@@ -17,6 +17,7 @@ from lenext.checking.hashing import SIDE, perceptual_hash
 from lenext.checking.kinds import KINDS
 from lenext.checking.listing import Listing
 from lenext.checking.remembering import Memory
+from lenext.checking.threads import hurried
 from lenext.data.decode import FORMATS, HEIC, UnreadableImageError, file_content, open_image, reads_heic
 from lenext.data.glancing import glance
 from lenext.data.holdout import digest
@@ -33,7 +34,7 @@ LOOK = np.dtype(
         ("spread", np.float32), ("grey", np.uint8, (SIDE, SIDE)),
     ]
 )  # fmt: skip
-VERSION = 1  # of what a look sees; looks of another are made anew
+VERSION = 3  # of what a look sees; looks of another are made anew
 DEEP, CMYK, TRANSPARENT, ANIMATED, BLANK = 1, 2, 4, 8, 16
 KNOWN = ("", *FORMATS, "MPO", "HEIF")
 NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}
@@ -52,7 +53,7 @@ def look_at(item: Item) -> tuple[NDArray[Any], str]:
         look["digest"] = digest(data)
         seen = glance(data, 2 * SIDE, channels=1)
         grey = seen.image
-        look["grey"] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        look["grey"] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
         spread = float(np.asarray(grey).std())
         if spread < BLANK_SPREAD:
             spread = _spread(data)
@@ -101,7 +102,7 @@ def _in_order(
     """Yield what is seen of the images, some at a time, with the index of the first."""
     waiting = deque[Callable[[], list[Seen]]]()
     start = 0
-    with ThreadPoolExecutor(workers, thread_name_prefix="looking") as pool:
+    with hurried(ThreadPoolExecutor(workers, thread_name_prefix="looking")) as pool:
         while True:
             while len(waiting) < AHEAD * workers and (some := list(islice(tasks, AT_ONCE))):
                 waiting.append(_begun(some, memory, pool))

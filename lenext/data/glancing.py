@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -51,21 +51,20 @@ def glance(item: Item, side: int, channels: int | None = None) -> Glance:
     data = file_content(item)
     try:
         image = unread_image(data)
+        deep = _is_deep(image)  # before EXIF is asked for, for which a PNG is read whole
         turned = image.getexif().get(ORIENTATION, 1)
         height, width = image.size if turned in SIDEWAYS else image.size[::-1]
         if not height * width:
             raise UnreadableImageError("an image without pixels")
-        seen = {
+        seen: dict[str, Any] = {
             "format": image.format or "",
             "mode": image.mode,
             "height": height,
             "width": width,
-            "orientation": image.info.get("original_orientation") or turned,  # HEIC's decoder turns it
-            "deep": image.mode in ("I", "F")
-            or ";16" in image.mode
-            or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())),
+            "orientation": _orientation(image.info.get("original_orientation") or turned),  # HEIC's decoder turns it
+            "deep": deep,
             "transparent": image.has_transparency_data,
-            "animated": image.format != "MPO" and getattr(image, "is_animated", False),  # a photo with its preview
+            "animated": _is_animated(image),
         }
         if image.format in ("JPEG", "MPO"):
             factor = next((factor for factor in (8, 4, 2) if min(height, width) >= factor * side), 1)
@@ -75,3 +74,24 @@ def glance(item: Item, side: int, channels: int | None = None) -> Glance:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
         raise UnreadableImageError(why_unreadable(error, data)) from error
+
+
+def _orientation(said: object) -> int:
+    """Return what EXIF says of how to turn an image, 1 (not at all) where it says what nobody knows."""
+    return said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Say whether an image has more than 8 bits a channel, of which Pillow keeps 8 in colour."""
+    stored = [image.mode, *(str(tile[3]) for tile in getattr(image, "tile", ()))]
+    return image.mode in ("I", "F") or any(";16" in each for each in stored)
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Say whether a file has several pictures, which looks for the second; whatever is wrong with that one."""
+    if image.format == "MPO":  # a photo with its preview
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # Pillow's decoders raise errors of many kinds on broken files
+        return False

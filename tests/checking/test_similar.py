@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -17,13 +19,14 @@ from troubles import compressed, photo, smaller
 from lenext.checking import hashing
 from lenext.checking.hashing import MUTUAL, SIDE, VIEWS, _count_bits, alike, perceptual_hash, view_hashes
 from lenext.checking.similar import TooAlikeError, near_copies
+from lenext.checking.threads import hurried
 from lenext.data.opening import open_source
 
 COUNT = 40
 
 
 def grey(image: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 @cache
@@ -68,7 +71,7 @@ def test_copies_are_found_and_no_others(way: str) -> None:
     pairs = near_copies(np.stack([grey(image) for image in [*photos(), *map(WAYS[way], photos())]]))
     assert {tuple(sorted((pair.a, pair.b))) for pair in pairs} == {(i, i + COUNT) for i in range(COUNT)}
     assert {pair.how for pair in pairs} == {SAID.get(way, "")}
-    assert all(0.95 <= pair.likeness <= 1.001 for pair in pairs)
+    assert all(0.945 <= pair.likeness <= 1.001 for pair in pairs)
 
 
 @given(st.tuples(*[st.floats(0, 0.05)] * 4), st.integers(0, COUNT - 1))
@@ -81,6 +84,19 @@ def test_any_crop_of_a_twentieth_is_found(edges: tuple[float, float, float, floa
 def test_any_number_of_threads_finds_the_same() -> None:
     greys = np.stack([grey(image) for image in [*photos(), *map(WAYS["all of it"], photos())]])
     assert near_copies(greys, workers=1) == near_copies(greys, workers=3)
+
+
+def test_what_waits_is_dropped_where_work_is_broken_off() -> None:
+    go, done = threading.Event(), []
+    pool = ThreadPoolExecutor(1)
+    under_way = pool.submit(go.wait)
+    waiting = [pool.submit(done.append, i) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt), hurried(pool):
+        raise KeyboardInterrupt
+    go.set()
+    assert under_way.result()
+    assert all(each.cancelled() for each in waiting)
+    assert done == []
 
 
 def test_few_images_are_no_trouble() -> None:
@@ -118,7 +134,7 @@ def test_pairs_are_those_of_a_comparison_one_by_one(monkeypatch: pytest.MonkeyPa
     for i in range(0, 40, 2):
         flipped = np.bitwise_or.reduce(np.uint64(1) << rng.permutation(64)[: i // 2].astype(np.uint64), initial=0)
         hashes[i + 1, i % len(VIEWS)] = hashes[i, 0] ^ flipped
-    found = {tuple(row) for start in (0, 25) for row in alike(hashes.T.copy(), start, start + 25).tolist()}
+    found = {tuple(row) for start in (0, 25) for row in alike(hashes.T.copy(), start, start + 25)[:, :3].tolist()}
     expected = {
         (i, j, k)
         for i in range(50)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pictures import ROTATED, encoded, odd_folder, png, stripes
 from PIL import Image
 
@@ -22,6 +25,19 @@ def heic(**options: object) -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
     return encoded(PICTURE.resize((96, 64)), "HEIF", **options)
+
+
+def sixteen_bit_colour(grey: NDArray[np.uint16]) -> bytes:
+    """Return a PNG of 16 bits in each of three channels, which Pillow reads but does not write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = np.repeat(grey[..., None], 3, -1).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF"])
@@ -50,11 +66,30 @@ def test_a_turned_photo_is_upright() -> None:
 def test_what_headers_say_is_told() -> None:
     deep = stripes(1, upright=True)[..., 0].astype(np.uint16) * 257
     assert glance(png(deep), 8).deep
+    assert glance(sixteen_bit_colour(deep), 8).deep
     assert glance(encoded(PICTURE.convert("RGBA")), 8).transparent
     assert glance(encoded(PICTURE.convert("CMYK"), "JPEG"), 8).mode == "CMYK"
     frames = [Image.fromarray(stripes(i, upright=False)).convert("P") for i in (1, 2)]
     assert glance(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), 8).animated
     assert not glance(np.zeros((9, 8), np.uint8), 8).animated
+
+
+@pytest.mark.parametrize("said", [0, 9, 65535])
+def test_a_turn_that_nobody_knows_is_none(said: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = said
+    assert glance(encoded(PICTURE, "JPEG", exif=exif), 8).orientation == 1
+
+
+def test_a_film_whose_second_picture_is_broken_is_read(tmp_path: Path) -> None:
+    frames = [Image.fromarray(stripes(i, upright=False)).convert("P") for i in (1, 2)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    for length in range(len(data) // 2 + 30, len(data), 97):
+        try:
+            decode(data[:length], ImageForm(size=(8, 8)))
+        except UnreadableImageError:
+            continue
+        assert glance(data[:length], 8).height == 40
 
 
 def test_what_can_be_decoded_can_be_glanced_at_and_nothing_else(tmp_path: Path) -> None:
