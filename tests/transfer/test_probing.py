@@ -104,7 +104,6 @@ def test_what_cannot_be_is_told(
     words: list[str], told: str, digits_run: Path, command: Callable[..., Any], tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.pth").touch()
     answer = command("probe", "digits", *[word.replace("RUN", str(digits_run)) for word in words])
     assert answer.code == 2
     assert told in answer.err
