@@ -171,7 +171,7 @@ def test_parts_hold_every_image_once_with_its_partner(count: int, world: int) ->
 
 def test_torchrun_starts_a_killed_process_again(photos: Path, tmp_path: Path) -> None:
     """Through torchrun itself, which finds the run folder that the first start made."""
-    command = words(photos, tmp_path / "given", epochs=40)[:-4]
+    command = words(photos, tmp_path / "given", epochs=20)[:-4]
     run = tmp_path / "runs" / "lenet5-photos"
     command = [word for word in command if word not in ("--out", tmp_path / "given")]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1",
@@ -191,7 +191,7 @@ def test_torchrun_starts_a_killed_process_again(photos: Path, tmp_path: Path) ->
     out, err = started.communicate(timeout=100)
     assert started.returncode == 0, err
     result = json.loads(out[out.index("{") :])
-    assert result["epochs"] == 40
-    assert [row["epoch"] for row in epochs_of(run)] == list(range(1, 41))
+    assert result["epochs"] == 20
+    assert [row["epoch"] for row in epochs_of(run)] == list(range(1, 21))
     assert "going on from step" in err
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["lenet5-photos"]
