@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lenext.cli.output import cell, plain_table, print_table, printable, say
+from lenext.cli.output import cell, plain_table, print_table, printable, say_skipped
 
 if TYPE_CHECKING:
     from lenext.evaluation.evaluate import Comparison, Evaluation
     from lenext.evaluation.result import EvaluationResult
 
-SHOWN = 10  # files that were skipped
 PAIRS = 5
 RIGHT = ("top-1 (%)", "95 % interval", "top-5 (%)", "loss", "passes", "area", "seconds")
 
@@ -109,7 +108,4 @@ def _print_standings(standings: Sequence[EvaluationResult]) -> None:
 
 
 def _say_skipped(result: EvaluationResult) -> None:
-    for file in result.skipped_files[:SHOWN]:
-        say(f"skipped {file['path']}: {file['reason']}")
-    if result.skipped > SHOWN:
-        say(f"skipped {result.skipped - SHOWN} more; --json lists them")
+    say_skipped([(file["path"], file["reason"]) for file in result.skipped_files])

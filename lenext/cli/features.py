@@ -16,12 +16,19 @@ from lenext.cli.arguments import (
     WeightsOption,
     new_file,
 )
-from lenext.cli.output import TerminalProgress, elapsed, interrupts_held, print_json, printable, refuse_hostile, say
+from lenext.cli.output import (
+    TerminalProgress,
+    elapsed,
+    interrupts_held,
+    print_json,
+    printable,
+    refuse_hostile,
+    say,
+    say_skipped,
+)
 
 if TYPE_CHECKING:
     from lenext.transfer.features import Features
-
-SHOWN = 10  # files that were skipped
 
 
 def features(
@@ -96,7 +103,4 @@ def _print(found: Features, *files: Path | None) -> None:
     print(f"{found.model}, {where}: {images:,} images, {width:,} numbers each, {elapsed():.1f} s")
     for file in filter(None, files):
         print(f"written {printable(str(file))}")
-    for path, reason in found.skipped[:SHOWN]:
-        say(f"skipped {path}: {reason}")
-    if len(found.skipped) > SHOWN:
-        say(f"skipped {len(found.skipped) - SHOWN} more; --json lists them")
+    say_skipped(found.skipped)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ T = TypeVar("T")
 STARTED = time.perf_counter()
 SCHEMA = 1
 WIDTH = 140  # of tables that go to a file or a pipe
+SKIPPED = 10  # files that are told one by one
 LONGEST = 2000  # characters of a message
 
 
@@ -84,6 +85,14 @@ def say(text: str) -> None:
     told = printable(text)
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more, which is no reason to end
         print(told if len(told) <= LONGEST else f"{told[:LONGEST]}...", file=sys.stderr, flush=True)
+
+
+def say_skipped(files: Sequence[tuple[str, str]]) -> None:
+    """Tell the first files that could not be read, each with the reason, and how many more there are."""
+    for path, reason in files[:SKIPPED]:
+        say(f"skipped {path}: {reason}")
+    if len(files) > SKIPPED:
+        say(f"skipped {len(files) - SKIPPED} more; --json lists them")
 
 
 def refuse_hostile(*weights: str | None) -> None:

@@ -21,6 +21,7 @@ from lenext.cli.output import (
     printable,
     refuse_hostile,
     say,
+    say_skipped,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from lenext.transfer.probing import Probed, ProbeResult
 
-SHOWN = 10  # files that were skipped
 HEAD_TITLES = {"logistic": "logistic regression", "knn": "nearest neighbours", "mean": "nearest class mean"}
 RIGHT = ("top-1 (%)", "95 % interval", *HEAD_TITLES.values(), "width", "embedding (s)", "heads (s)")
 
@@ -100,10 +100,7 @@ def _print(found: ProbeResult) -> None:
     print_table(table)
     for each in found.models[1:]:
         print(f"{printable(each.called)} against {printable(found.models[0].called)}: {each.versus_best}")
-    for file in found.skipped_files[:SHOWN]:
-        say(f"skipped {file['path']}: {file['reason']}")
-    if len(found.skipped_files) > SHOWN:
-        say(f"skipped {len(found.skipped_files) - SHOWN} more; --json lists them")
+    say_skipped([(file["path"], file["reason"]) for file in found.skipped_files])
 
 
 def _row(each: Probed, heads: Sequence[str]) -> list[str | Text]:

@@ -26,6 +26,11 @@ class Head(nn.Module, ABC):
     def embed(self, x: Tensor) -> Tensor:
         """Return what enters `classifier`: (N, C, H, W) -> (N, D)."""
 
+    @property
+    def linear(self) -> nn.Linear | None:
+        """The last layer, where the logits are one dense layer on the embedding; None where they are not."""
+        return self.classifier if isinstance(self.classifier, nn.Linear) else None
+
     def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
         """Return what gives the answer of this head at every window of a map: (N, C, H, W) -> (N, classes, h, w).
 

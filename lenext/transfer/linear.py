@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from lenext.classifier import Classifier
 from lenext.creation import create
@@ -22,7 +21,7 @@ from lenext.weights.model_file import model_metadata, write_model_file
 
 def require_linear(classifier: Classifier) -> None:
     """Raise UserError where the network's last layer is not one dense layer on its embedding."""
-    if not isinstance(classifier.model.head.classifier, nn.Linear):
+    if classifier.model.head.linear is None:
         raise UserError(
             f"{classifier.name} does not end in a dense layer on its embedding, so that no head can take its place; "
             "leave --out away, or train it: lenext train --freeze all-but-head"
@@ -53,8 +52,8 @@ def write_linear(
     head = fit_head("logistic", embedded.values, labels, seed=seed)
     weight, bias = linear_layer(head, len(class_names))
     model = _with_classes(classifier, class_names)
-    last = model.head.classifier
-    assert isinstance(last, nn.Linear)
+    last = model.head.linear
+    assert last is not None
     with torch.no_grad():
         last.weight.copy_(torch.from_numpy(weight))
         last.bias.copy_(torch.from_numpy(bias))
