@@ -27,6 +27,7 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
+from lenext.training.fitted_head import fit_last_layer
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
@@ -36,6 +37,7 @@ from lenext.training.recipes import Recipe, Situation, about, make_recipe, remar
 from lenext.training.recipes.situation import all_grey, training_split
 from lenext.training.settings import Settings, network_rates
 from lenext.training.similarity import measured_separation
+from lenext.transfer.heads import CHOOSING, by_turns
 from lenext.transfer.separation import Separation
 from lenext.weights.classes import ClassList
 
@@ -110,6 +112,8 @@ def prepare(
     notes += _told_of_parts(recipe, start, source.class_names)
     if start and has_folded_norms(model):
         notes += _unfold(model, data, recipe, device, settings)
+    if start and recipe.fit_head:
+        notes += _fit_head(model, data, recipe, device, settings)
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -274,9 +278,28 @@ def _unfold(
         model.freeze_exactly(())
     count = min(STATISTICS, len(data.train.images))
     chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
-    form = data.preprocessing.form
-    some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
-    loader = Loader(some, data.preprocessing, batch_size=32, device=device)
+    loader = _as_judged(data, chosen, recipe, device, settings)
     unfolded = unfold_norms(model, (batch.images for batch in loader.in_order()))
     model.freeze_exactly(frozen)
     return [f"note: the weights came with folded norms, which got the statistics of {count} images"] if unfolded else []
+
+
+def _fit_head(
+    model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
+) -> list[str]:
+    """Let the last layer start as a head that was fitted to some of the images."""
+    chosen = by_turns(data.train.labels, CHOOSING, settings.seed)
+    loader = _as_judged(data, chosen, recipe, device, settings)
+    fitted = fit_last_layer(
+        model, (batch.images for batch in loader.in_order()), data.train.labels[chosen], settings.seed
+    )
+    return [f"note: the last layer starts as the logistic regression on {len(chosen)} images"] if fitted else []
+
+
+def _as_judged(
+    data: TrainingData, chosen: NDArray[np.int64], recipe: Recipe, device: torch.device, settings: Settings
+) -> Loader:
+    """Return batches of some of the images to train on, as those to judge by are seen."""
+    form = data.preprocessing.form
+    some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
+    return Loader(some, data.preprocessing, batch_size=32, device=device)
