@@ -14,27 +14,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lenext.models import ImageClassifier
+from lenext.processes import ALONE, Group
 from lenext.transfer.heads import fit_head, linear_layer
+
+
+def can_be_fitted(model: ImageClassifier, labels: NDArray[np.int64]) -> bool:
+    """Say whether the last layer is one dense layer that is trained, and two classes have images."""
+    last = model.head.linear
+    return last is not None and last.weight.requires_grad and len(np.unique(labels)) >= 2
 
 
 @torch.no_grad()
 def fit_last_layer(
-    model: ImageClassifier, batches: Iterable[Tensor], labels: NDArray[np.int64], seed: int
+    model: ImageClassifier, batches: Iterable[Tensor], labels: NDArray[np.int64], seed: int, group: Group = ALONE
 ) -> bool:
     """Fit the last layer to images (N, C, H, W) in batches, of which `labels` are the classes.
 
-    Returned is whether it was: the last layer must be one dense layer on the embedding, and two classes have images.
+    Of a group, each process has its part of the images in `batches`, and all labels: every process fits the same
+    regression. Returned is whether the layer is fitted now; embeddings that are no finite numbers leave it as it is.
     """
     last = model.head.linear
-    if last is None or len(np.unique(labels)) < 2:
-        return False
+    assert last is not None
     training = model.training
     model.eval()
-    embedded = torch.cat([model.embed(images).float().cpu() for images in batches])
+    own = [torch.empty(0, last.in_features), *(model.embed(images).float().cpu() for images in batches)]
     model.train(training)
+    embedded = group.joined(torch.cat(own))
     if not embedded.isfinite().all():
         return False
     weight, bias = linear_layer(fit_head("logistic", embedded[:, None].numpy(), labels, seed=seed), last.out_features)
     last.weight.copy_(torch.from_numpy(weight))
-    last.bias.copy_(torch.from_numpy(bias))
+    if last.bias is not None:
+        last.bias.copy_(torch.from_numpy(bias))
     return True

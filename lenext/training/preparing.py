@@ -27,7 +27,7 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
-from lenext.training.fitted_head import fit_last_layer
+from lenext.training.fitted_head import can_be_fitted, fit_last_layer
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
@@ -109,11 +109,11 @@ def prepare(
     memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
-    notes += _told_of_parts(recipe, start, source.class_names)
+    notes += _told_of_parts(recipe, start, source.class_names, settings.overrides)
     if start and has_folded_norms(model):
         notes += _unfold(model, data, recipe, device, settings)
-    if start and recipe.fit_head:
-        notes += _fit_head(model, data, recipe, device, settings)
+    if recipe.fit_head and start and start.new_head:
+        notes += _fit_head(model, data, recipe, device, settings, group, progress)
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -179,9 +179,13 @@ def _begin(
     return _Beginning(recipe, options, start, stored, separation)
 
 
-def _told_of_parts(recipe: Recipe, start: Pretrained | None, class_names: Sequence[str]) -> list[str]:
+def _told_of_parts(
+    recipe: Recipe, start: Pretrained | None, class_names: Sequence[str], overrides: Mapping[str, Any]
+) -> list[str]:
     """Return what is to be known of frozen parts, and of a last layer for other classes."""
     notes = []
+    if recipe.fit_head and "fit_head" in overrides and not start:
+        notes.append("note: fit_head does nothing without weights to start from")
     if (recipe.freeze or recipe.unfreeze) and not start:
         parts = recipe.freeze or AT_FIRST
         notes.append(f"note: {parts} stays as it was drawn, at random; --weights says what to start from")
@@ -285,15 +289,24 @@ def _unfold(
 
 
 def _fit_head(
-    model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
+    model: ImageClassifier,
+    data: TrainingData,
+    recipe: Recipe,
+    device: torch.device,
+    settings: Settings,
+    group: Group,
+    progress: Progress,
 ) -> list[str]:
-    """Let the last layer start as a head that was fitted to some of the images."""
+    """Let the last layer start as a head that was fitted to some of the images, each process embedding its part."""
     chosen = by_turns(data.train.labels, CHOOSING, settings.seed)
-    loader = _as_judged(data, chosen, recipe, device, settings)
-    fitted = fit_last_layer(
-        model, (batch.images for batch in loader.in_order()), data.train.labels[chosen], settings.seed
-    )
-    return [f"note: the last layer starts as the logistic regression on {len(chosen)} images"] if fitted else []
+    labels = data.train.labels[chosen]
+    if not can_be_fitted(model, labels):
+        return []
+    loader = _as_judged(data, chosen[group.own(len(chosen))], recipe, device, settings)
+    batches = progress.track(loader.in_order(), "fitting the last layer", len(loader), len)
+    if not fit_last_layer(model, (batch.images for batch in batches), labels, settings.seed, group):
+        return []
+    return [f"note: the last layer starts as the logistic regression on {len(chosen):,} images"]
 
 
 def _as_judged(

@@ -154,14 +154,17 @@ def cifar_fast(situation: Situation) -> Recipe:
     )
 )
 def finetune(situation: Situation) -> Recipe:
-    """AdamW at a tenth of the usual rate, so that what the weights know is kept; photos are cut gently.
+    """AdamW at a low rate, so that what the weights know is kept; photos are cut gently.
 
-    Where all but the head is frozen, the head learns for longer and at a higher rate.
+    The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022). Where
+    all but the head is frozen, the head learns for longer and at a higher rate.
     """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
     rate, epochs = (HEAD_RATE, made.epochs) if situation.head_alone else (3e-4, min(made.epochs, 20))
-    return dataclasses.replace(made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts)
+    return dataclasses.replace(
+        made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts, fit_head=True
+    )
 
 
 @recipe(

@@ -40,7 +40,7 @@ class Recipe:
       `unfreeze` of the training they become free again one by one, the last first, and never where it is 0.
       `drop_stages` are so many of the last stages cut off. `layer_decay` is the share of the rate of the part after it
       that each part is trained at.
-    - `fit_head` lets a last layer for other classes than those of the weights start as the logistic regression on what
+    - `fit_head` lets a last layer of which no class is one of the weights' start as the logistic regression on what
       these make of the images (Kumar et al. 2022), and not at random.
     - `early_stopping` is how many epochs without progress end the training, 0 for none: progress on a tenth of the
       training images that is set aside for it.
