@@ -13,7 +13,6 @@ import torch
 from launcher import Launcher
 from numpy.typing import NDArray
 from PIL import Image
-from pictures import class_folder
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
