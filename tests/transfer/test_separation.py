@@ -76,7 +76,7 @@ ANOTHER = Separation((70.0, 90.0, 60.0), 1)
         (300, ALIKE, {"freeze": "all but head.classifier", "unfreeze": 0.0, "drop_stages": 0, "layer_decay": 1.0}),
         (300, UNCLEAR, {"freeze": "all but head.classifier", "unfreeze": 0.4, "drop_stages": 0, "layer_decay": 0.7}),
         (300, ANOTHER, {"freeze": "all but head", "unfreeze": 0.4, "drop_stages": 1}),
-        (30_000, ALIKE, {"freeze": "", "layer_decay": 0.7, "lr": 3e-4}),
+        (30_000, ALIKE, {"freeze": "", "layer_decay": 0.7, "lr": 1e-4}),
         (30_000, ANOTHER, {"freeze": "", "drop_stages": 0, "layer_decay": 1.0, "lr": 1e-3}),
         (300, None, {"freeze": "all but head.classifier", "drop_stages": 0}),
     ],

@@ -146,6 +146,7 @@ def cifar_fast(situation: Situation) -> Recipe:
 @recipe(
     About(
         title="From weights that are there",
+        paper="2202.10054",
         command="lenext train photos/ --model mobilenet_v2 --weights FILE --recipe finetune",
         reached=(tiny_form("lenet5", 88.79),),
         tiny={"epochs": 6},
@@ -156,12 +157,14 @@ def cifar_fast(situation: Situation) -> Recipe:
 def finetune(situation: Situation) -> Recipe:
     """AdamW at a low rate, so that what the weights know is kept; photos are cut gently.
 
-    The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022). Where
-    all but the head is frozen, the head learns for longer and at a higher rate.
+    The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022). What
+    knows photos is changed least: at a third of the rate, in half the epochs. Where all but the head is frozen, the head
+    learns for longer and at a higher rate.
     """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
-    rate, epochs = (HEAD_RATE, made.epochs) if situation.head_alone else (3e-4, min(made.epochs, 20))
+    rate, most = (1e-4, 10) if situation.photos else (3e-4, 20)
+    rate, epochs = (HEAD_RATE, made.epochs) if situation.head_alone else (rate, min(made.epochs, most))
     return dataclasses.replace(
         made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts, fit_head=True
     )
