@@ -171,7 +171,9 @@ def _begin(
         measured = partial(_measured, start, stored, source, device, settings.seed, progress)
         said = record["separation"] if record and "recipe" in record else group.agreed(measured)
     separation = Separation(tuple(said["top1"]), said["drop"], said["before"]) if said else None
-    situation = replace(situation, size=stored.form.size, separation=separation)  # the size is that of the images
+    situation = replace(  # the size is that of the images
+        situation, size=stored.form.size, new_head=start.new_head, separation=separation
+    )
     recipe = make_recipe(settings.recipe, situation, settings.overrides)
     if recipe.drop_stages and "drop_stages" not in options:
         options = {**network_rates(recipe), **settings.options}

@@ -11,7 +11,7 @@ from lenext.training.recipes.situation import Situation
 
 FEW = 2_000  # training images below which a photo is shown in many forms
 ENOUGH = 95.0  # percent that a head on what is there tells apart, from which on nothing else is trained
-HEAD_RATE = 1e-2  # at which a head alone learns
+HEAD_RATE = 1e-2  # at which a last layer learns that is trained alone, and was not fitted before
 STEPS = 600  # that a small set is trained for at least
 DIGITS = "lenext train digits --model lenet5 --recipe {}"
 
@@ -158,13 +158,15 @@ def finetune(situation: Situation) -> Recipe:
     """AdamW at a low rate, so that what the weights know is kept; photos are cut gently.
 
     The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022). What
-    knows photos is changed least: at a third of the rate, in half the epochs. Where all but the head is frozen, the head
-    learns for longer and at a higher rate.
+    knows photos is changed least: at a third of the rate, in half the epochs. A last layer that is trained alone, and
+    has rows of the weights for some of the classes, learns for longer and at a higher rate.
     """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
     rate, most = (1e-4, 10) if situation.photos else (3e-4, 20)
-    rate, epochs = (HEAD_RATE, made.epochs) if situation.head_alone else (rate, min(made.epochs, most))
+    if situation.head_alone and not situation.new_head:  # else it is fitted before it is trained
+        rate, most = HEAD_RATE, made.epochs
+    epochs = min(made.epochs, most)
     return dataclasses.replace(
         made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts, fit_head=True
     )
@@ -204,8 +206,8 @@ def transfer(situation: Situation) -> Recipe:
     )
     if few and similar and (found is None or found.top1[-1] >= ENOUGH):
         why += "; the last layer alone is trained"
-        epochs = one_by_one.epochs
-        return dataclasses.replace(gentle, lr=HEAD_RATE, epochs=epochs, freeze="all but head.classifier", why=why)
+        alone = finetune(dataclasses.replace(situation, head_alone=True))
+        return dataclasses.replace(alone, freeze="all but head.classifier", why=why)
     if few and similar:
         why += "; the head is trained first, then the parts before it, one by one"
         return dataclasses.replace(one_by_one, freeze="all but head.classifier", why=why)
