@@ -18,17 +18,11 @@ from lenext.processes import ALONE, Group
 from lenext.transfer.heads import fit_head, linear_layer
 
 
-def can_be_fitted(model: ImageClassifier, labels: NDArray[np.int64]) -> bool:
-    """Say whether the last layer is one dense layer that is trained, and two classes have images."""
-    last = model.head.linear
-    return last is not None and last.weight.requires_grad and len(np.unique(labels)) >= 2
-
-
 @torch.no_grad()
 def fit_last_layer(
     model: ImageClassifier, batches: Iterable[Tensor], labels: NDArray[np.int64], seed: int, group: Group = ALONE
 ) -> bool:
-    """Fit the last layer to images (N, C, H, W) in batches, of which `labels` are the classes.
+    """Fit the last layer, a dense one, to images (N, C, H, W) in batches, of which `labels` are two classes or more.
 
     Of a group, each process has its part of the images in `batches`, and all labels: every process fits the same
     regression. Returned is whether the layer is fitted now; embeddings that are no finite numbers leave it as it is.

@@ -27,7 +27,7 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
-from lenext.training.fitted_head import can_be_fitted, fit_last_layer
+from lenext.training.fitted_head import fit_last_layer
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
@@ -112,7 +112,7 @@ def prepare(
     notes += _told_of_parts(recipe, start, source.class_names, settings.overrides)
     if start and has_folded_norms(model):
         notes += _unfold(model, data, recipe, device, settings)
-    if recipe.fit_head and start and start.new_head:
+    if recipe.fit_head and start and _can_be_fitted(start):
         notes += _fit_head(model, data, recipe, device, settings, group, progress)
     train = TrainingLoader(
         data.train, data.preprocessing,
@@ -171,14 +171,20 @@ def _begin(
         measured = partial(_measured, start, stored, source, device, settings.seed, progress)
         said = record["separation"] if record and "recipe" in record else group.agreed(measured)
     separation = Separation(tuple(said["top1"]), said["drop"], said["before"]) if said else None
+    fitted = recipe.fit_head and _can_be_fitted(start)
     situation = replace(  # the size is that of the images
-        situation, size=stored.form.size, new_head=start.new_head, separation=separation
+        situation, size=stored.form.size, head_fitted=fitted, separation=separation
     )
     recipe = make_recipe(settings.recipe, situation, settings.overrides)
     if recipe.drop_stages and "drop_stages" not in options:
         options = {**network_rates(recipe), **settings.options}
         start = settings.start(source.class_names, options)
     return _Beginning(recipe, options, start, stored, separation)
+
+
+def _can_be_fitted(start: Pretrained) -> bool:
+    """Say whether the last layer is one dense layer for classes of which the weights know none."""
+    return start.new_head and start.model.head.linear is not None
 
 
 def _told_of_parts(
@@ -302,7 +308,7 @@ def _fit_head(
     """Let the last layer start as a head that was fitted to some of the images, each process embedding its part."""
     chosen = by_turns(data.train.labels, CHOOSING, settings.seed)
     labels = data.train.labels[chosen]
-    if not can_be_fitted(model, labels):
+    if len(np.unique(labels)) < 2 or not all(weight.requires_grad for weight in model.head.classifier.parameters()):
         return []
     loader = _as_judged(data, chosen[group.own(len(chosen))], recipe, device, settings)
     batches = progress.track(loader.in_order(), "fitting the last layer", len(loader), len)

@@ -13,14 +13,14 @@ import torch
 from launcher import Launcher
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import lenext
 from lenext.data.digits import open_digits
 from lenext.errors import LenextError
 from lenext.training import loop
-from lenext.training.fitted_head import can_be_fitted, fit_last_layer
+from lenext.training.fitted_head import fit_last_layer
 from lenext.transfer.heads import fit_head, linear_layer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,7 +65,6 @@ def layer(run: Path) -> list[Tensor]:
 def test_the_answers_are_those_of_the_regression(images: tuple[Tensor, NDArray[np.int64]]) -> None:
     pixels, labels = images
     model = lenext.create("lenet5", classes=4)
-    assert can_be_fitted(model, labels)
     assert fit_last_layer(model, pixels.split(7), labels, seed=0)
     assert model.training
     with torch.no_grad():
@@ -86,14 +85,39 @@ def test_a_layer_without_a_bias_and_a_damaged_network(images: tuple[Tensor, NDAr
     assert fit_last_layer(model, [pixels], labels, seed=0)
 
 
-def test_what_cannot_be_fitted() -> None:
-    model = lenext.create("lenet5", classes=4)
-    assert not can_be_fitted(model, np.array([2, 2, 2]))
-    model.freeze("head")
-    assert not can_be_fitted(model, np.array([0, 1]))
-    convolution = lenext.create("nin_cifar", classes=4)
-    assert convolution.head.linear is None
-    assert not can_be_fitted(convolution, np.array([0, 1]))
+def test_a_frozen_last_layer_stays_as_it_was_drawn(
+    digits_run: Path, letters: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    words = ["train", letters, "--model", "lenet5", "--weights", digits_run, "--epochs", 1, "--freeze", "head"]
+    assert "regression" not in command(*words, "--out", tmp_path / "run").err
+    assert (layer(tmp_path / "run")[1].abs() < 1).all()
+
+
+def test_a_last_layer_that_is_a_convolution_is_not_fitted(
+    letters: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    model = lenext.create("nin_cifar")
+    assert model.head.linear is None
+    save_file(model.state_dict(), tmp_path / "start.safetensors")
+    words = ["train", letters, "--model", "nin_cifar", "--weights", tmp_path / "start.safetensors", "--size", 16]
+    answer = command(*words, "--epochs", 1, "--freeze", "all but head", "--out", tmp_path / "run")
+    assert answer.code == 0
+    assert "is new" in answer.err
+    assert "regression" not in answer.err
+
+
+def test_a_fitted_head_alone_learns_gently(digits_run: Path, letters: Path, tmp_path: Path) -> None:
+    """At the rate that a layer of random values needs, it would forget what it was fitted to."""
+
+    def rate(name: str, data: str | Path, **values: Any) -> float:
+        values |= {"freeze": "all but head.classifier", "epochs": 1, "precision": "float32", "compile": "no"}
+        out = tmp_path / name
+        lenext.train(data, "lenet5", weights=digits_run, recipe="finetune", overrides=values, out=out)
+        return float(json.loads((out / "run.json").read_text())["recipe"]["lr"])
+
+    assert rate("fitted", letters) == 3e-4
+    assert rate("random", letters, fit_head=False) == 1e-2
+    assert rate("kept", digits_called(tmp_path / "some", "012b")) == 1e-2
 
 
 def test_a_training_from_weights_of_other_classes_starts_with_it(

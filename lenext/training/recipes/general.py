@@ -158,13 +158,13 @@ def finetune(situation: Situation) -> Recipe:
     """AdamW at a low rate, so that what the weights know is kept; photos are cut gently.
 
     The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022). What
-    knows photos is changed least: at a third of the rate, in half the epochs. A last layer that is trained alone, and
-    has rows of the weights for some of the classes, learns for longer and at a higher rate.
+    knows photos is changed least: at a third of the rate, in half the epochs. A last layer that is trained alone and
+    is not fitted, for the weights know some of the classes, learns for longer and at a higher rate.
     """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
     rate, most = (1e-4, 10) if situation.photos else (3e-4, 20)
-    if situation.head_alone and not situation.new_head:  # else it is fitted before it is trained
+    if situation.head_alone and not situation.head_fitted:
         rate, most = HEAD_RATE, made.epochs
     epochs = min(made.epochs, most)
     return dataclasses.replace(

@@ -22,8 +22,8 @@ class Situation:
     """So many images to train `model` on, of `size` (height, width); grey or not, and from given weights or not.
 
     `lr_scale` is how much of a recipe's rate the network bears, as its facts say. `head_alone` says that everything
-    but the last layer is frozen, `new_head` that no class is one of those of the weights to start from. `separation` is
-    what was measured of these on the images, or None.
+    but the last layer is frozen, `head_fitted` that this is fitted before it is trained. `separation` is what was
+    measured of the weights to start from on these images, or None.
     """
 
     train_images: int
@@ -33,7 +33,7 @@ class Situation:
     pretrained: bool = False
     lr_scale: float = 1.0
     head_alone: bool = False
-    new_head: bool = False
+    head_fitted: bool = False
     separation: Separation | None = None
 
     @property
