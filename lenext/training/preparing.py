@@ -110,7 +110,7 @@ def prepare(
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
     notes += _told_of_parts(recipe, start, source.class_names, settings.overrides)
-    if start and has_folded_norms(model):
+    if start and (recipe.fit_norms or has_folded_norms(model)):
         notes += _unfold(model, data, recipe, device, settings)
     if recipe.fit_head and start and _can_be_fitted(start):
         notes += _fit_head(model, data, recipe, device, settings, group, progress)
@@ -284,16 +284,18 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
 def _unfold(
     model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
 ) -> list[str]:
-    """Give the norms of weights made for shipping statistics of some images, where they are trained, now or later."""
-    frozen = model.frozen
+    """Give the norms that are trained, now or later, statistics of some images; or those alone that were folded."""
+    frozen, were_folded = model.frozen, has_folded_norms(model)
     if recipe.unfreeze:
         model.freeze_exactly(())
     count = min(STATISTICS, len(data.train.images))
     chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
     loader = _as_judged(data, chosen, recipe, device, settings)
-    unfolded = unfold_norms(model, (batch.images for batch in loader.in_order()))
+    changed = unfold_norms(model, (batch.images for batch in loader.in_order()), every=recipe.fit_norms)
     model.freeze_exactly(frozen)
-    return [f"note: the weights came with folded norms, which got the statistics of {count} images"] if unfolded else []
+    if changed and were_folded:
+        return [f"note: the weights came with folded norms, which got the statistics of {count} images"]
+    return [f"note: the norms start with the statistics of {count} of the images"] if changed else []
 
 
 def _fit_head(

@@ -157,18 +157,21 @@ def cifar_fast(situation: Situation) -> Recipe:
 def finetune(situation: Situation) -> Recipe:
     """AdamW at a low rate, so that what the weights know is kept; photos are cut gently.
 
-    The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022). What
-    knows photos is changed least: at a third of the rate, in half the epochs. A last layer that is trained alone and
-    is not fitted, for the weights know some of the classes, learns for longer and at a higher rate.
+    The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022), and
+    batch norms with the statistics of these. What knows photos is changed least, and for few of them at a tenth of the
+    rate, in half the epochs. A last layer that is trained alone and is not fitted, for the weights know some of the
+    classes, learns for longer and at a higher rate.
     """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
-    rate, most = (1e-4, 10) if situation.photos else (3e-4, 20)
+    rate, most = 3e-4, 20
+    if situation.photos:
+        rate, most = (3e-5 if situation.train_images < FEW else 1e-4), 10
     if situation.head_alone and not situation.head_fitted:
         rate, most = HEAD_RATE, made.epochs
     epochs = min(made.epochs, most)
     return dataclasses.replace(
-        made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts, fit_head=True
+        made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts, fit_head=True, fit_norms=True
     )
 
 
