@@ -249,7 +249,8 @@ def _situation(settings: Settings, source: Source) -> Situation:
     split, images = training_split(source)
     if split is None or not len(split):
         return settings.situation(1)
-    return replace(settings.situation(max(1, images)), grey=settings.channels == 1 or all_grey(split))
+    grey = settings.channels == 1 or all_grey(split)
+    return replace(settings.situation(max(1, images)), estimated=images != len(split), grey=grey)
 
 
 def _model(

@@ -88,6 +88,11 @@ def test_the_four_ways(images: int, found: Separation | None, wanted: dict[str, 
     assert ("another" in made.why) == (found is ANOTHER)
 
 
+def test_a_number_that_is_not_counted_yet_is_told_as_such() -> None:
+    situation = Situation(train_images=1_438, estimated=True, pretrained=True, separation=ALIKE)
+    assert "few images (about 1,438) of a similar task" in make_recipe("transfer", situation, {}).why
+
+
 def test_random_weights_are_trained_as_any() -> None:
     made = make_recipe("transfer", Situation(train_images=300), {})
     assert made.freeze == ""

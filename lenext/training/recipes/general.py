@@ -63,9 +63,9 @@ def default(situation: Situation) -> Recipe:
     if situation.pretrained:
         return dataclasses.replace(finetune(situation), why="finetune, for there are weights to start from")
     if situation.photos and images < FEW:
-        return dataclasses.replace(small_data(situation), why=f"small_data, for {images:,} photos are few")
+        return dataclasses.replace(small_data(situation), why=f"small_data, for {situation.count} photos are few")
     made = _one_cycle(images)
-    cycle = f"one cycle, as long as suits {images:,} images"
+    cycle = f"one cycle, as long as suits {situation.count} images"
     if situation.grey:
         return dataclasses.replace(made, why=f"{cycle}; grey ones are shown as they are")
     if situation.photos:
@@ -202,7 +202,7 @@ def transfer(situation: Situation) -> Recipe:
     gentle = finetune(situation)
     few = images < FEW
     similar = found is None or found.similar
-    told = f"{'few' if few else 'many'} images ({images:,}) of {'a similar' if similar else 'another'} task"
+    told = f"{'few' if few else 'many'} images ({situation.count}) of {'a similar' if similar else 'another'} task"
     why = f"for {told}: {found.words if found else 'nothing was measured'}"
     one_by_one = dataclasses.replace(
         gentle, lr=3e-3, epochs=_one_cycle(images).epochs, freeze="all but head", unfreeze=0.4, layer_decay=0.7
