@@ -20,14 +20,15 @@ LAYERS = [
     {"models"},
     {"weights"},
     {"building", "data"},
-    {"creation"},
+    {"creation", "prediction"},
+    {"engines"},
     {"cost", "classifier", "conversion", "growing"},
-    {"dense"},
+    {"dense", "loading"},
     {"explanation"},
     {"evaluation", "scanning", "checking"},
     {"transfer"},
     {"training"},
-    {"runs", "suspects"},
+    {"runs", "suspects", "deployment"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

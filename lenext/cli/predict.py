@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lenext.cli.arguments import DeviceOption, JsonOption, ThreadsOption, WeightsOption
+from lenext.cli.arguments import DeviceOption, EngineOption, JsonOption, ThreadsOption, WeightsOption
 from lenext.cli.output import (
     TerminalProgress,
     cell,
@@ -20,10 +20,11 @@ from lenext.cli.output import (
 
 
 def predict(
-    target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
+    target: Annotated[str, typer.Argument(help="A run folder, a model or exported file, or a name with --weights.")],
     images: Annotated[list[str], typer.Argument(help="Image files, and folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name for each image.")] = 5,
     weights: WeightsOption = None,
+    engine: EngineOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -33,14 +34,15 @@ def predict(
 
     Example: [bold]lenext predict runs/lenet5-digits a.png folder/ --top 3[/bold]
     """
-    refuse_hostile(weights or target)
     with interrupts_held():
-        from lenext.classifier import expand, load
-        from lenext.device import set_threads
+        from lenext.engines.exported import is_exported
         from lenext.errors import LenextError, UserError
+        from lenext.loading import load
+        from lenext.prediction import expand
 
-    set_threads(threads)
-    classifier = load(target, weights=weights, device=device)
+        if weights or not is_exported(target):
+            refuse_hostile(weights or target)
+        classifier = load(target, weights=weights, device=device, engine=engine, threads=threads)
     if classifier.presumed:
         say(f"note: {classifier.presumed}")
     pictures = [picture for _, picture in expand(images)]

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenext.classifier import Classifier, Picture, load
+from lenext.classifier import Classifier, load
 from lenext.data.reading import free_memory
 from lenext.dense import DenseClassifier, densify
 from lenext.errors import LenextError, UserError
+from lenext.prediction import Picture
 from lenext.progress import SILENT, Progress
 from lenext.scanning.peaks import ClassMap, Peak, find_peaks
 from lenext.scanning.pixels import Pixels, open_pixels
