@@ -63,7 +63,7 @@ class Classifier(Predictor):
 
     @torch.inference_mode()
     def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        images = self.preprocessing.normalise(torch.from_numpy(pixels).to(self.device))
+        images = self.preprocessing.normalise(torch.from_numpy(np.require(pixels, requirements="W")).to(self.device))
         logits: torch.Tensor = self.model(images)
         if not logits.isfinite().all():
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")

@@ -32,7 +32,7 @@ def write_openvino(classifier: Classifier, metadata: dict[str, Any], path: Path)
     said = {**metadata, "preprocessing_inside": model.graph.inputs[0].dtype == ir.DataType.UINT8}
     graph = path.with_suffix(".onnx")
     ir.save(model, graph)
-    converted = openvino.convert_model(graph)
+    converted = openvino.Core().read_model(graph)
     _resize_like_pillow(converted)
     converted.set_rt_info(to_json(said), KEY)
     openvino.save_model(converted, path, compress_to_fp16=False)
