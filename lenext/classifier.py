@@ -63,7 +63,8 @@ class Classifier(Predictor):
 
     @torch.inference_mode()
     def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        images = self.preprocessing.normalise(torch.from_numpy(pixels).to(self.device))
+        writable = np.require(pixels, requirements="W")  # torch warns of others
+        images = self.preprocessing.normalise(torch.from_numpy(writable).to(self.device))
         logits: torch.Tensor = self.model(images)
         if not logits.isfinite().all():
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")

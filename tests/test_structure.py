@@ -24,6 +24,7 @@ LAYERS = [
     {"engines"},
     {"cost", "classifier", "conversion", "growing"},
     {"dense", "loading"},
+    {"answering"},
     {"explanation"},
     {"evaluation", "scanning", "checking"},
     {"transfer"},
