@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,14 @@ class Classifier(Predictor):
     def form(self) -> ImageForm:
         """What images are brought to."""
         return self.preprocessing.form
+
+    def fingerprint(self) -> str:
+        """Return the digest of all weights, class names and preprocessing."""
+        digest = hashlib.sha256(repr((self.name, self.class_names, self.preprocessing)).encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def lanes(self, images: int) -> Lanes:
         """Return one lane, for torch takes all cores by itself."""

@@ -19,7 +19,7 @@ LAYERS = [
     {"files", "registry", "device", "launch", "processes", "pages"},
     {"models"},
     {"weights"},
-    {"building", "data"},
+    {"building", "data", "recording"},
     {"creation", "prediction"},
     {"engines"},
     {"cost", "classifier", "conversion", "growing"},

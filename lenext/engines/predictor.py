@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -47,6 +48,15 @@ class ExportedPredictor(Predictor):
     def metadata(self) -> Mapping[str, Any]:
         """What the file says of itself."""
         return self.file.metadata
+
+    def fingerprint(self) -> str:
+        """Return the digest of the file, with that of its weights where these stand beside it."""
+        digest = hashlib.sha256()
+        beside = self.file.path.with_suffix(".bin")
+        for path in (self.file.path, *([beside] if self.file.format != "onnx" else [])):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
     def lanes(self, images: int) -> Lanes:
         """Return how so many images are best asked about."""
