@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +58,22 @@ class Classifier(Predictor):
         """What images are brought to."""
         return self.preprocessing.form
 
+    def fingerprint(self) -> str:
+        """Return the digest of all weights, class names and preprocessing."""
+        digest = hashlib.sha256(repr((self.name, self.class_names, self.preprocessing)).encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     def lanes(self, images: int) -> Lanes:
         """Return one lane, for torch takes all cores by itself."""
         return Lanes(1, BATCH, self._answer)
 
     @torch.inference_mode()
     def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        images = self.preprocessing.normalise(torch.from_numpy(np.require(pixels, requirements="W")).to(self.device))
+        writable = np.require(pixels, requirements="W")  # torch warns of others
+        images = self.preprocessing.normalise(torch.from_numpy(writable).to(self.device))
         logits: torch.Tensor = self.model(images)
         if not logits.isfinite().all():
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")

@@ -33,13 +33,13 @@ def write_openvino(classifier: Classifier, metadata: dict[str, Any], path: Path)
     graph = path.with_suffix(".onnx")
     ir.save(model, graph)
     converted = openvino.Core().read_model(graph)
-    _resize_like_pillow(converted)
+    resize_like_pillow(converted)
     converted.set_rt_info(to_json(said), KEY)
     openvino.save_model(converted, path, compress_to_fp16=False)
     graph.unlink()
 
 
-def _resize_like_pillow(model: Any) -> None:
+def resize_like_pillow(model: Any) -> None:
     """Put OpenVINO's own resizing in place of the one that came from ONNX."""
     import openvino.opset15 as ops
 
