@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lenext.checking.check import Check, check
-    from lenext.classifier import Classifier, load
+    from lenext.classifier import Classifier
     from lenext.conversion import Conversion, convert
     from lenext.cost.comparison import compare
     from lenext.cost.cost import Cost
     from lenext.cost.profile import profile
     from lenext.creation import create
     from lenext.dense import densify
+    from lenext.deployment.exporting.export import Export, export
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
     from lenext.evaluation.result import EvaluationResult
     from lenext.explanation.explain import Explanations, explain
     from lenext.explanation.result import Explanation
     from lenext.growing import grow
+    from lenext.loading import load
     from lenext.models import ImageClassifier, list_models
     from lenext.models.scaling import Compound, compound
     from lenext.scanning.scan import Scan, scan
@@ -43,6 +45,7 @@ _HOME = {
     "Compound": "lenext.models.scaling",
     "Conversion": "lenext.conversion",
     "Cost": "lenext.cost.cost",
+    "Export": "lenext.deployment.exporting.export",
     "EvaluationResult": "lenext.evaluation.result",
     "Explanation": "lenext.explanation.result",
     "Explanations": "lenext.explanation.explain",
@@ -61,13 +64,14 @@ _HOME = {
     "densify": "lenext.dense",
     "ensemble": "lenext.evaluation.evaluate",
     "evaluate": "lenext.evaluation.evaluate",
+    "export": "lenext.deployment.exporting.export",
     "explain": "lenext.explanation.explain",
     "features": "lenext.transfer.features",
     "find_suspects": "lenext.suspects.search",
     "grow": "lenext.growing",
     "list_models": "lenext.models",
     "list_weights": "lenext.weights.catalog",
-    "load": "lenext.classifier",
+    "load": "lenext.loading",
     "probe": "lenext.transfer.probing",
     "profile": "lenext.cost.profile",
     "resume": "lenext.training.run",
@@ -84,6 +88,7 @@ __all__ = [
     "EvaluationResult",
     "Explanation",
     "Explanations",
+    "Export",
     "Features",
     "ImageClassifier",
     "LenextError",
@@ -100,6 +105,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "explain",
+    "export",
     "features",
     "find_suspects",
     "grow",

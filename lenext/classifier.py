@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL.Image import Image
 
 from lenext.creation import pretrained
-from lenext.data.decode import UnreadableImageError, decode
-from lenext.data.folder import image_files
+from lenext.data.decode import ImageForm
 from lenext.data.preprocessing import Preprocessing
-from lenext.data.reading import available_cores
 from lenext.device import choose_device
-from lenext.errors import LenextError, UserError
-from lenext.files import is_folder
+from lenext.errors import LenextError
 from lenext.models import ImageClassifier, lookup
+from lenext.prediction import Lanes, Predictor
 from lenext.weights.catalog import CatalogEntry
 from lenext.weights.classes import ClassList
 
-Picture = str | Path | Image | NDArray[np.uint8]
-ONE_PICTURE = (str, Path, Image, np.ndarray)
 BATCH = 64
 
 
 @dataclass(frozen=True)
-class Classifier:
+class Classifier(Predictor):
     """A model, what is done to images before it sees them, and what its classes are called.
 
         classifier = lenext.load("runs/lenet5-digits")
@@ -60,88 +54,31 @@ class Classifier:
         return self.model.spec.name
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """What the classes are called, in the order of the logits."""
-        return self.classes.names
+    def form(self) -> ImageForm:
+        """What images are brought to."""
+        return self.preprocessing.form
 
-    def predict(self, images: Picture | Sequence[Picture], top: int = 5) -> list[dict[str, Any]]:
-        """Return one entry an image, in order: {image, predictions: [{label, probability}]} or {image, error}.
+    def fingerprint(self) -> str:
+        """Return the digest of all weights, class names and preprocessing."""
+        digest = hashlib.sha256(repr((self.name, self.class_names, self.preprocessing)).encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
-        `images` is a file, a folder (its images, in order), a PIL image, a uint8 array (H, W) or (H, W, C), or a
-        sequence of these.
-
-        Raises:
-            UserError: `top` is below one.
-        """
-        return list(self.predict_each(images, top))
-
-    def predict_each(self, images: Picture | Sequence[Picture], top: int = 5) -> Iterator[dict[str, Any]]:
-        """Yield what `predict` returns, as soon as each batch is through."""
-        if top < 1:
-            raise UserError(f"top {top} cannot be: give 1 or more")
-        pictures = list(expand([images] if isinstance(images, ONE_PICTURE) else images))
-        with ThreadPoolExecutor(available_cores()) as pool:
-            for start in range(0, len(pictures), BATCH):
-                group = pictures[start : start + BATCH]
-                decoded = list(pool.map(self._decode, (picture for _, picture in group)))
-                readable = [pixels for pixels in decoded if isinstance(pixels, np.ndarray)]
-                answers = iter(self._best(np.stack(readable), top) if readable else [])
-                for (name, _), pixels in zip(group, decoded, strict=True):
-                    if isinstance(pixels, np.ndarray):
-                        yield {"image": name, "predictions": next(answers)}
-                    else:
-                        yield {"image": name, "error": pixels}
+    def lanes(self, images: int) -> Lanes:
+        """Return one lane, for torch takes all cores by itself."""
+        return Lanes(1, BATCH, self._answer)
 
     @torch.inference_mode()
-    def probabilities(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        """uint8 (N, H, W, C) as the preprocessing gives it -> probabilities (N, classes)."""
-        images = self.preprocessing.normalise(torch.from_numpy(pixels).to(self.device))
+    def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        writable = np.require(pixels, requirements="W")  # torch warns of others
+        images = self.preprocessing.normalise(torch.from_numpy(writable).to(self.device))
         logits: torch.Tensor = self.model(images)
         if not logits.isfinite().all():
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")
-        return logits.float().softmax(1).cpu()
-
-    def index_of(self, label: str) -> int:
-        """Return the index of the class called `label`: its name, its WordNet id, or another that ImageNet has for it.
-
-        Raises:
-            UserError: no such class, with those of like names, or several.
-        """
-        classes = self.classes
-        found = classes.place(label)
-        if found is not None:
-            return found
-        names = reversed(list(enumerate(classes.names)))
-        folded = {name.replace("_", " ").casefold(): number for number, name in names}
-        wanted = label.replace("_", " ").strip().casefold()
-        if wanted in folded:
-            return folded[wanted]
-        if self.unnamed:
-            raise UserError(f"these weights do not name their classes; give a number from 0 to {len(classes) - 1}")
-        close = [name for name in folded if wanted and wanted in name.split()][:3]
-        close += difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)
-        near = list(dict.fromkeys(classes.names[folded[name]] for name in close))[:3]
-        few = f"give one of {', '.join(classes.names)}" if len(classes) <= 12 else "give a name or a WordNet id"
-        hint = f"did you mean {' or '.join(near)}?" if near else few
-        raise UserError(f"{self.name} has no class {label!r} among its {len(classes):,}; {hint}")
-
-    def called(self, index: int) -> dict[str, str]:
-        """Return the name of a class, and its WordNet id where it has one."""
-        ids = self.classes.ids
-        return {"label": self.class_names[index], **({"id": ids[index]} if ids else {})}
-
-    def _decode(self, picture: Picture) -> NDArray[np.uint8] | str:
-        try:
-            return decode(Path(picture) if isinstance(picture, str) else picture, self.preprocessing.form)
-        except UnreadableImageError as error:
-            return str(error)
-
-    def _best(self, pixels: NDArray[np.uint8], top: int) -> list[list[dict[str, Any]]]:
-        values, indices = self.probabilities(pixels).topk(min(top, len(self.class_names)))
-        return [
-            [{**self.called(i), "probability": value} for value, i in zip(row, order, strict=True)]
-            for row, order in zip(values.tolist(), indices.tolist(), strict=True)
-        ]
+        found: NDArray[np.float32] = logits.float().softmax(1).cpu().numpy()
+        return found
 
 
 def load(target: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Classifier:
@@ -176,18 +113,3 @@ def load(target: str | Path, *, weights: str | Path | None = None, device: str =
         found.unnamed,
         found.published,
     )
-
-
-def expand(images: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
-    """Yield each picture with its name; a folder becomes the image files below it, in order.
-
-    Raises:
-        UserError: a folder cannot be read.
-    """
-    for number, picture in enumerate(images):
-        if not isinstance(picture, str | Path):
-            yield f"image {number}", picture
-        elif not is_folder(picture):
-            yield str(picture), picture
-        else:
-            yield from ((str(path), path) for path in image_files(Path(picture)))

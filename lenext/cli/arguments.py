@@ -16,6 +16,9 @@ DataArgument = Annotated[str, DATA]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
+EngineOption = Annotated[
+    Literal["onnxruntime", "openvino", "ncnn"] | None, typer.Option(help="What runs an exported file.")
+]
 SizeOption = Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")]
 BatchOption = Annotated[int, typer.Option(help="Images a batch, for memory.")]
 WeightsOption = Annotated[

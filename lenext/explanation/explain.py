@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lenext.classifier import ONE_PICTURE, Classifier, Picture, expand, load
+from lenext.classifier import Classifier, load
 from lenext.data.decode import UnreadableImageError
 from lenext.errors import UserError
 from lenext.explanation.faithfulness import check as check_map
 from lenext.explanation.methods import Explainer, Method
 from lenext.explanation.result import Explanation, Unreadable
 from lenext.explanation.sight import Sight, look
+from lenext.prediction import ONE_PICTURE, Picture, expand
 from lenext.progress import SILENT, Progress
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
-from lenext.classifier import Classifier, Picture, expand
+from lenext.classifier import Classifier
 from lenext.data.decode import UnreadableImageError
 from lenext.errors import UserError
 from lenext.explanation.methods import chosen_stage
 from lenext.explanation.sight import look
+from lenext.prediction import Picture, expand
 
 WIDTH = 1040  # pixels of tiles and gaps, about
 MARGIN, GAP, HEAD, CAPTION = 28, 4, 64, 34

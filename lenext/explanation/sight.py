@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lenext.classifier import Classifier, Picture
+from lenext.classifier import Classifier
 from lenext.data.decode import UnreadableImageError, fitted, open_image, seen_part
 from lenext.pages.heat import Box
+from lenext.prediction import Picture
 
 
 @dataclass(frozen=True)

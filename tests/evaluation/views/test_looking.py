@@ -88,7 +88,7 @@ def test_ten_crop_is_ten_single_predictions_averaged(photos: Path, classifier: C
         crops = [square.crop((x, y, x + 28, y + 28)) for x, y in ((0, 0), (4, 0), (0, 4), (4, 4), (2, 2))]
         crops += [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops]
         assert classifier.preprocessing.form.channels == 3
-        single = [classifier.probabilities(np.array(crop)[None])[0].numpy() for crop in crops]
+        single = [classifier.probabilities(np.array(crop)[None])[0] for crop in crops]
         np.testing.assert_allclose(found.judgement.probabilities[number], np.mean(single, 0), atol=1e-6)
 
 

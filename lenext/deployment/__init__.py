@@ -1,0 +1,1 @@
+"""Deployment: a classifier as one file for other engines, proved to answer the same."""

@@ -1,0 +1,1 @@
+"""Exporting: the network and its preprocessing as one graph, in the format of each engine."""

@@ -1,0 +1,72 @@
+"""Which library runs which format, and opening a file with one of them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lenext.engines.engine import Engine, EngineName
+from lenext.engines.exported import ExportedFile, Format
+from lenext.errors import UserError
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A library that runs files: the formats it reads, the module to import, the extra that brings it."""
+
+    formats: tuple[Format, ...]
+    module: str
+    extra: str
+    open: Callable[[ExportedFile, int], Engine]
+
+    @property
+    def installed(self) -> bool:
+        """Whether the library is here."""
+        return importlib.util.find_spec(self.module) is not None
+
+
+def _onnxruntime(file: ExportedFile, threads: int) -> Engine:
+    from lenext.engines.onnxruntime_engine import OnnxRuntime
+
+    return OnnxRuntime(file, threads)
+
+
+def _openvino(file: ExportedFile, threads: int) -> Engine:
+    from lenext.engines.openvino_engine import OpenVino
+
+    return OpenVino(file, threads)
+
+
+def _ncnn(file: ExportedFile, threads: int) -> Engine:
+    from lenext.engines.ncnn_engine import Ncnn
+
+    return Ncnn(file, threads)
+
+
+RUNNERS: dict[EngineName, Runner] = {
+    "onnxruntime": Runner(("onnx",), "onnxruntime", "onnx", _onnxruntime),
+    "openvino": Runner(("onnx", "openvino"), "openvino", "openvino", _openvino),
+    "ncnn": Runner(("ncnn",), "ncnn", "ncnn", _ncnn),
+}
+
+
+def engines_for(kind: Format) -> list[EngineName]:
+    """Return the engines that run a format, whether installed or not, the one to try first in front."""
+    return [name for name, runner in RUNNERS.items() if kind in runner.formats]
+
+
+def open_engine(file: ExportedFile, name: EngineName | None = None, *, threads: int) -> Engine:
+    """Load a file into an engine, by default the first that is installed.
+
+    Raises:
+        UserError: the engine does not run this format or is not installed, or the file is damaged.
+    """
+    able = engines_for(file.format)
+    if name is not None and name not in able:
+        raise UserError(f"{name} does not run {file.path}; give --engine {' or '.join(able)}, or the run it is from")
+    found = next((each for each in ([name] if name else able) if RUNNERS[each].installed), None)
+    if found is None:
+        extra = RUNNERS[name or able[0]].extra
+        raise UserError(f"{file.path} needs {name or ' or '.join(able)}: pip install 'lenext[{extra}]'")
+    return RUNNERS[found].open(file, threads)

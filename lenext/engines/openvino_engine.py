@@ -1,0 +1,80 @@
+"""OpenVINO: runs its own files, and ONNX files whose images come at the size that they are resized to."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenext.engines.engine import EngineName, as_rgb, normalised
+from lenext.engines.exported import PROBABILITIES, ExportedFile
+from lenext.errors import UserError, one_line
+from lenext.files import user_cache
+
+
+class OpenVino:
+    """A model of OpenVINO; https://docs.openvino.ai.
+
+    It is compiled for each number of images that it is asked about, so that it knows all shapes, and once more for
+    whole images, of any size.
+    """
+
+    name: EngineName = "openvino"
+
+    def __init__(self, file: ExportedFile, threads: int) -> None:
+        """Load the file.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        import openvino
+
+        self._file, self._threads = file, threads
+        self._core = openvino.Core()
+        self._core.set_property({"CACHE_DIR": str(user_cache() / "openvino")})
+        try:
+            self._model = self._core.read_model(file.path)
+        except RuntimeError as error:
+            raise UserError(f"{file.path} cannot be loaded: {one_line(error)}; export it again") from None
+        self._compiled: dict[tuple[Any, ...], Any] = {}
+        self._requests = threading.local()
+        self._lock = threading.Lock()
+
+    def answer(self, pixels: NDArray[np.uint8], output: str = PROBABILITIES) -> NDArray[np.float32]:
+        """Return one output, (N, classes) or (N, classes, h, w), for images uint8 (N, H, W, C)."""
+        given: Any = as_rgb(pixels) if self._file.inside else normalised(pixels, self._file)
+        found = self._request(given.shape, output).infer([given], share_inputs=True)
+        return np.array(next(iter(found.values())))
+
+    def _request(self, shape: tuple[int, ...], output: str) -> Any:
+        """Return this thread's own request for images of a shape."""
+        own = self._requests.__dict__.setdefault("made", {})
+        known = not self._file.inside or shape[1:3] == self._file.given.size
+        key = (shape if known else None, output)
+        if key not in own:
+            with self._lock:
+                if key not in self._compiled:
+                    self._compiled[key] = self._compile(*key)
+            own[key] = self._compiled[key].create_infer_request()
+        return own[key]
+
+    def _compile(self, shape: tuple[int, ...] | None, output: str) -> Any:
+        import openvino
+
+        model = self._model.clone()
+        wanted = next(each for each in model.outputs if output in each.get_names())
+        made = openvino.Model([wanted.get_node()], model.get_parameters(), self._file.path.stem)
+        if shape is not None:
+            made.reshape(list(shape))
+        return self._core.compile_model(
+            made,
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": self._threads,
+                "PERFORMANCE_HINT": "LATENCY",
+                "NUM_STREAMS": 1,
+                "INFERENCE_PRECISION_HINT": "f32",
+            },
+        )
