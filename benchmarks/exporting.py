@@ -2,7 +2,7 @@
 
     python benchmarks/exporting.py ../shared [--rounds 20]
 
-`PEERS_PYTHON` is a Python with onnxruntime, NumPy and Pillow, by default this one. Eight bits: calibrated by one half of
+`PEERS_PYTHON` is a Python with onnxruntime, NumPy and Pillow, by default this one. Eight bits: calibrated by half of
 `imagenet_sample`, judged by the other; the speed is that of alternating rounds of 10 calls, batch 1, 2 threads.
 """
 
