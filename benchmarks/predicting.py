@@ -144,7 +144,9 @@ def compare(name: str, weights: Path, file: Path, sample: Path, work: Path) -> N
         chances |= {f"{each['label']} ({each['id']})": each["probability"] for each in found[image] if "id" in each}
         gaps.append(abs(chances[predicted] - probability))
         same += max(chances.values()) == chances[predicted]
-    print(f"  against evaluate, {len(rows)} photos: first class the same for {same}, probability within {max(gaps):.1e}")
+    print(
+        f"  against evaluate, {len(rows)} photos: first class the same for {same}, probability within {max(gaps):.1e}"
+    )
 
 
 def main() -> None:
