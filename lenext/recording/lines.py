@@ -179,8 +179,8 @@ class CsvLines(Lines):
 def _csv_line(values: list[str]) -> bytes:
     text = io.StringIO()
     # Of what ends a line elsewhere, csv does not quote by itself what ends none here.
-    quoting = csv.QUOTE_ALL if any("\r" in value for value in values) else csv.QUOTE_MINIMAL
-    csv.writer(text, lineterminator="\n", quoting=quoting).writerow(values)
+    odd = any("\r" in value for value in values)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
     return text.getvalue().encode(errors="backslashreplace")
 
 

@@ -143,16 +143,16 @@ def test_damage_is_told_and_left_as_it_is(tmp_path: Path) -> None:
     write(out, entries())
     whole = out.read_text()
     out.write_text(whole.replace("\n", "\nhello\n", 1))
-    with pytest.raises(UserError, match="line 2 of .*a.jsonl cannot be read: Expecting value"):
+    with pytest.raises(UserError, match=r"line 2 of .*a.jsonl cannot be read: Expecting value"):
         Record(out, MAKING, resume=True)
     assert "hello" in out.read_text()
     out.write_text(whole)
     told = json.loads(meta.read_text())
     meta.write_text(json.dumps({**told, "format": 9}))
-    with pytest.raises(UserError, match="a.jsonl.meta.json has format 9"):
+    with pytest.raises(UserError, match=r"a.jsonl.meta.json has format 9"):
         Record(out, MAKING, resume=True)
     meta.unlink()
-    with pytest.raises(UserError, match="nobody knows how .*a.jsonl was made"):
+    with pytest.raises(UserError, match=r"nobody knows how .*a.jsonl was made"):
         Record(out, MAKING, resume=True)
     table, words = tmp_path / "b.csv", tmp_path / "c.parquet"
     write(table, entries())
@@ -164,9 +164,9 @@ def test_damage_is_told_and_left_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message):
             Record(table, MAKING, resume=True)
     words.write_text("words")
-    with pytest.raises(UserError, match="c.parquet cannot be read"):
+    with pytest.raises(UserError, match=r"c.parquet cannot be read"):
         Record(words, MAKING, resume=True)
-    with pytest.raises(UserError, match="cannot hold predictions; give a name that ends in .jsonl, .csv or .parquet"):
+    with pytest.raises(UserError, match=r"cannot hold predictions; give a name that ends in .jsonl, .csv or .parquet"):
         Record(tmp_path / "a.txt", MAKING)
     with pytest.raises(UserError, match="there is no folder"):
         Record(tmp_path / "no" / "a.csv", MAKING)
