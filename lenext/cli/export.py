@@ -81,5 +81,7 @@ def _print_int8(found: Int8) -> None:
         f"{found.calibrated} others"
     )
     print(f"{last.macs:.0f} % of the multiply-adds, {last.way}; {100 * found.size:.0f} % of the bytes; {faster}")
+    if max(found.speed.values()) < 1:
+        say("note: no engine here runs it faster than in float32, which serves better then")
     for name, images, before, after in found.classes[:WORST]:
         print(f"  {printable(name)}: {after} of {images} right, {before} before")

@@ -86,13 +86,8 @@ def predict(
         entries.append(entry)
     if json:
         print_json(entries)
-    elif len(entries) == 1 and "predictions" in entries[0]:
-        _print_one(entries[0])
     else:
-        _print(entries)
-    if low_confidence is not None and not json:
-        low = sum(entry.get("low_confidence") is True for entry in entries)
-        print(f"{low:,} of {len(entries):,} below {low_confidence:g}: {LOOK}")
+        _print(entries, low_confidence)
     if all("error" in entry for entry in entries):
         raise UserError(f"no image can be read; {entries[0]['image']}: {entries[0]['error']}")
 
@@ -127,7 +122,17 @@ def _print_one(entry: dict[str, Any]) -> None:
     print_table(table)
 
 
-def _print(entries: list[dict[str, Any]]) -> None:
+def _print(entries: list[dict[str, Any]], low_confidence: float | None) -> None:
+    if len(entries) == 1 and "predictions" in entries[0]:
+        _print_one(entries[0])
+    else:
+        _print_all(entries)
+    if low_confidence is not None:
+        low = sum(entry.get("low_confidence") is True for entry in entries)
+        print(f"{low:,} of {len(entries):,} below {low_confidence:g}: {LOOK}")
+
+
+def _print_all(entries: list[dict[str, Any]]) -> None:
     most = max(len(entry.get("predictions", ())) for entry in entries)
     marked = any("low_confidence" in entry for entry in entries)
     table = plain_table("image", *([""] if marked else []), *(f"{rank}." for rank in range(1, most + 1)))

@@ -19,6 +19,7 @@ from lenext.prediction import Lanes, Predictor
 
 FEW = 4  # images for each thread, up to which all threads work on one image
 CHUNK, MOST = 4 * 256 * 256, 64  # pixels and images that a thread asks about at once; more is no faster
+TASKS = 8  # for each thread, at least, so that all end at about the same time
 
 
 class ExportedPredictor(Predictor):
@@ -61,10 +62,14 @@ class ExportedPredictor(Predictor):
     def lanes(self, images: int) -> Lanes:
         """Return how so many images are best asked about."""
         height, width = self.form.size
-        chunk = min(MOST, max(1, CHUNK // (height * width)))
+        chunk = max(1, min(MOST, CHUNK // (height * width), images // (TASKS * self.threads)))
         if images <= FEW * self.threads or self.threads == 1:
-            return Lanes(1, max(1, min(images, chunk)), self.loaded(self.threads).answer)
+            return Lanes(1, chunk, self.loaded(self.threads).answer)
         return Lanes(self.threads, chunk, self.loaded(1).answer)
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, H, W, C) of the `form` -> probabilities (N, classes)."""
+        return self.loaded(self.threads).answer(pixels)
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) of the `form` -> logits (N, classes)."""

@@ -168,14 +168,19 @@ class CsvLines(Lines):
         raise UserError(f"{self.path} has other columns than those to write: {', '.join(names)[:200]}")
 
     def _named(self, row: list[str]) -> dict[str, Any]:
-        found = dict(zip(self.columns.names, row, strict=True))  # ValueError for a row of another length
+        names = self.columns.names
+        if len(row) != len(names):
+            raise ValueError(f"{len(row)} values in {len(names)} columns")
+        found = dict(zip(names, row, strict=True))
         error = {ERROR: found[ERROR]} if found[ERROR] else {}
         return {IMAGE: found[IMAGE], **error, LOW_CONFIDENCE: found[LOW_CONFIDENCE] == "true"}
 
 
 def _csv_line(values: list[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    # Of what ends a line elsewhere, csv does not quote by itself what ends none here.
+    odd = any("\r" in value for value in values)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
     return text.getvalue().encode(errors="backslashreplace")
 
 

@@ -7,9 +7,11 @@ https://arxiv.org/abs/1712.05877); https://github.com/openvinotoolkit/nncf.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +49,17 @@ def quantise(
     model, name = library.read(file.path), IMAGES
     data = nncf.Dataset(list(zip(images, labels, strict=True)), lambda pair: {name: as_rgb(pair[0])})
     usual = {"preset": nncf.QuantizationPreset.MIXED, "subset_size": len(images)}
-    if most is None:
-        made = nncf.quantize(model, data, **usual)
-    else:
 
-        def right(network: Any, pairs: Iterable[tuple[NDArray[np.uint8], int]]) -> tuple[float, list[float]]:
-            ask = library.asking(network)
-            found = [float(np.argmax(ask(as_rgb(pixels))) == label) for pixels, label in pairs]
-            return sum(found) / len(found), found
+    def right(network: Any, pairs: Iterable[tuple[NDArray[np.uint8], int]]) -> tuple[float, list[float]]:
+        ask = library.asking(network)
+        found = [float(np.argmax(ask(as_rgb(pixels))) == label) for pixels, label in pairs]
+        return sum(found) / len(found), found
 
-        made = nncf.quantize_with_accuracy_control(model, data, data, right, max_drop=most, **usual)
+    with contextlib.redirect_stdout(sys.stderr):  # where its bars belong
+        if most is None:
+            made = nncf.quantize(model, data, **usual)
+        else:
+            made = nncf.quantize_with_accuracy_control(model, data, data, right, max_drop=most, **usual)
     library.write(made, out, to_json({**file.metadata, "precision": "int8"}))
     layers = int8_layers(out, (1, *images[0].shape[1:3], 3))
     total = sum(macs for _, macs, _ in layers)
@@ -149,10 +152,16 @@ def _behind(node: Any) -> list[Any]:
     return list(found.values())
 
 
+# What hands on the values that it gets.
+HANDED_ON = ("Reshape", "Transpose", "Convert", "Multiply", "Subtract", "Unsqueeze", "Squeeze", "MaxPool")
+
+
 def _comes_quantised(node: Any) -> bool:
     """Say whether values are those of a quantiser, or constants of eight bits, whatever changed their shape since."""
-    while node.get_type_name() in ("Reshape", "Transpose", "Convert", "Multiply", "Subtract", "Unsqueeze", "Squeeze"):
+    while node.get_type_name() in HANDED_ON:
         node = node.input_value(0).get_node()
+    if node.get_type_name() == "Concat":
+        return all(_comes_quantised(value.get_node()) for value in node.input_values())
     if node.get_type_name() == "Constant":
         return str(node.get_element_type().get_type_name()) in ("i8", "u8")
     return str(node.get_type_name()) == "FakeQuantize"
