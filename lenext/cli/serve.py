@@ -45,7 +45,7 @@ def serve(
         raise UserError(f"a low confidence of {low_confidence:g} is no probability; give 0 to 1")
     with interrupts_held():
         try:
-            from lenext.serving.serve import listening, named_predictors, names_of, run
+            from lenext.serving.serve import listening, make_server, named_predictors, names_of
         except ModuleNotFoundError as error:
             raise UserError(f"lenext serve needs {error.name}: pip install 'lenext[serve]'") from None
         made = listening(host, port, token)
@@ -57,7 +57,8 @@ def serve(
         say(f"{', '.join(models)}: {address}{'/?token=' + token if token else ''}")
         say(f"for programs: {address}/docs; Ctrl-C ends it")
 
-    run(
-        models, made, hosts=names_of(host, allow_host or []), token=token, threads=threads,
+    server = make_server(
+        models, hosts=names_of(host, allow_host or []), token=token, threads=threads,
         low_confidence=low_confidence, wrong=wrong, ready=ready,
     )  # fmt: skip
+    server.run(sockets=[made])

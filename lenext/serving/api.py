@@ -168,7 +168,7 @@ def api_router(service: Service) -> APIRouter:
         if not isinstance(file, UploadFile) or not isinstance(label, str):
             raise RefusalError(400, "send a file and a label")
         kept = await asyncio.to_thread(keep_wrong, service.wrong, label, await file.read(), service.limits.pixels)
-        return JSONResponse({"kept": str(kept)}, 201)
+        return JSONResponse({"kept": str(kept.relative_to(service.wrong.parent))}, 201)
 
     @router.get("/healthz", summary="Whether the process answers")
     @router.get("/readyz", summary="Whether images can be answered now")

@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lenext.serving.limits import Limits
 
+GRACE = 0.5  # seconds that a connection without a request stays open once the server is told to end
+
 
 def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """Return a protocol that answers 431 to headers that are too long, 408 to those that come too slowly, and ends."""
@@ -19,6 +21,7 @@ def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
             super().__init__(*arguments, **options)
             self.head_bytes, self.in_head = 0, True
             self.slow: asyncio.TimerHandle | None = None
+            self.ending = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -50,6 +53,8 @@ def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 )
                 return
             super().on_headers_complete()
+            if self.ending:
+                self.cycle.keep_alive = False
 
         def on_message_complete(self) -> None:
             super().on_message_complete()
@@ -57,6 +62,21 @@ def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
 
         def send_400_response(self, msg: str) -> None:
             self._turn_away(400, "Bad Request", msg)
+
+        def shutdown(self) -> None:
+            # A request may be on its way; to close now would be to lose it.
+            self.ending = True
+            if self._idle():
+                self.loop.call_later(GRACE, self._close_if_idle)
+            else:
+                self.cycle.keep_alive = False
+
+        def _idle(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def _close_if_idle(self) -> None:
+            if self._idle() and not self.transport.is_closing():
+                self.transport.close()
 
         def _expect_head(self) -> None:
             self.slow = self.loop.call_later(limits.header_seconds, self._too_slow)

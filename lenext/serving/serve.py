@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -80,9 +81,8 @@ def names_of(host: str, extra: Sequence[str]) -> list[str]:
     return [*own, f"[{host}]" if ":" in host.strip("[]") else host, *extra]
 
 
-def run(
+def make_server(
     models: Mapping[str, Predictor],
-    made: socket.socket,
     *,
     hosts: Sequence[str] = LOOPBACK,
     token: str | None = None,
@@ -91,8 +91,8 @@ def run(
     low_confidence: float = LOW_CONFIDENCE,
     wrong: Path | None = None,
     ready: Callable[[], object] = lambda: None,
-) -> None:
-    """Answer on a socket until the process is told to end; what was asked before that is answered.
+) -> Server:
+    """Return a server, whose `run` answers until the process is told to end; what was asked before that is answered.
 
     `ready` is called when the first request can be answered.
     """
@@ -111,7 +111,7 @@ def run(
         timeout_keep_alive=30,
         timeout_graceful_shutdown=DRAINING,
     )
-    Server(config, ready).run(sockets=[made])
+    return Server(config, ready)
 
 
 class Server(uvicorn.Server):
@@ -126,3 +126,9 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what the system has accepted already, and end when all of it is answered."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
