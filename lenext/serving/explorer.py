@@ -1,0 +1,168 @@
+"""The routes of the pages: their files, and the figures of architectures that the explorer shows."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from lenext.errors import UserError, one_line
+from lenext.serving.architectures import LARGEST, architecture, architectures
+
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".md": "text/plain; charset=utf-8",
+}
+
+
+class PublishedError(BaseModel):
+    """An error rate in percent, as it was published."""
+
+    top1: float | None
+    top5: float | None
+    protocol: str
+    dataset: str
+    source: str
+
+
+class Architecture(BaseModel):
+    """An architecture at its own input: a square of `size` pixels with `channels` channels."""
+
+    name: str
+    family: str
+    year: int
+    paper: str
+    params: int
+    macs: int
+    size: int
+    smallest: int
+    channels: int
+    classes: int
+    top1_error: float | None
+    top5_error: float | None
+    dataset: str | None
+    protocol: str | None
+    errors: list[PublishedError]
+
+
+class Architectures(BaseModel):
+    """All of them, in the order of their papers."""
+
+    architectures: list[Architecture]
+
+
+class Figures(BaseModel):
+    """Parameters, and multiply-adds and elements of outputs for one image."""
+
+    params: int
+    macs: int
+    activations: int
+
+
+class Stage(Figures):
+    """A part of a network; `output` is [C, H, W] without the batch, shares are 0 to 1, the field is in pixels."""
+
+    name: str
+    layers: int
+    output: list[int]
+    share: float
+    params_share: float
+    receptive_field: int | None
+
+
+class Staged(Architecture):
+    """An architecture stage by stage, for an image of `input`, [C, H, W]."""
+
+    input: list[int]
+    stages: list[Stage]
+    total: Figures
+
+
+class Refusal(BaseModel):
+    """Why there is no answer, on one line."""
+
+    error: str
+
+
+router = APIRouter()
+
+
+@router.get("/v1/architectures", response_model=Architectures, tags=["architectures"])
+def list_architectures() -> dict[str, object]:
+    """Tell every architecture with its cost and its published errors."""
+    return {"architectures": architectures()}
+
+
+@router.get(
+    "/v1/architectures/{name}",
+    response_model=Staged,
+    responses={404: {"model": Refusal}, 422: {"model": Refusal}},
+    tags=["architectures"],
+)
+def show_architecture(
+    name: str,
+    size: Annotated[int | None, Query(ge=1, le=LARGEST, description="The side of the image in pixels.")] = None,
+) -> object:
+    """Tell what each stage of an architecture gives and costs."""
+    from lenext.models import lookup
+
+    try:
+        lookup(name)
+    except UserError as error:
+        return JSONResponse({"error": one_line(error)}, 404)
+    try:
+        return architecture(name, size)
+    except UserError as error:
+        return JSONResponse({"error": one_line(error)}, 422)
+
+
+def _read(folder: Traversable, below: str = "") -> dict[str, tuple[bytes, str]]:
+    """Return the files of the site by their path, each with its hash."""
+    found = {}
+    for item in folder.iterdir():
+        if item.is_dir():
+            found |= _read(item, f"{below}{item.name}/")
+        elif any(item.name.endswith(ending) for ending in KINDS):
+            content = item.read_bytes()
+            found[below + item.name] = content, f'"{sha256(content).hexdigest()[:32]}"'
+    return found
+
+
+# All that can be asked for, read once: no path that a client sends reaches the disk.
+SITE = _read(files("lenext.serving") / "site")
+
+
+def _send(path: str, request: Request) -> Response:
+    if path not in SITE:
+        return JSONResponse({"error": f"there is no file {path!r}"}, 404)
+    content, tag = SITE[path]
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if request.headers.get("If-None-Match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=KINDS["." + path.rpartition(".")[2]], headers=headers)
+
+
+@router.get("/", include_in_schema=False)
+def show_page(request: Request) -> Response:
+    """Send the page on which images are answered."""
+    return _send("index.html", request)
+
+
+@router.get("/models", include_in_schema=False)
+def show_explorer(request: Request) -> Response:
+    """Send the page of architectures."""
+    return _send("models.html", request)
+
+
+@router.get("/site/{path:path}", include_in_schema=False)
+def send_file(path: str, request: Request) -> Response:
+    """Send a file of the pages."""
+    return _send(path, request)
