@@ -35,11 +35,13 @@ export class Card {
     const { naturalWidth: width, naturalHeight: height } = this.image;
     setVars(this.frame, { ratio: String(width / height) });
     this.image.classList.toggle("tiny", Math.max(width, height) <= TINY);
+    this.frame.classList.toggle("small", Math.max(width, height) <= TINY);
   }
 
   tellUnshown() {
     this.frame.append(el("p", { class: "soft small" }, "this browser cannot show the image; the server may still read it"));
     this.image.hidden = true;
+    setVars(this.frame, { ratio: "2.5" });
   }
 
   /** Ask the server; returns whether it answered. */
@@ -79,7 +81,7 @@ export class Card {
     const note = unsure && el(
       "p", { class: "note" },
       el("b", {}, "Not sure. "),
-      `The best answer has ${percent(best.probability)}; below ${percent(this.low)} take it as a guess. `,
+      `The best answer has ${percent(best.probability)}; below ${Math.round(100 * this.low)} % take it as a guess. `,
       "An image of none of the classes is answered with one of them, too.",
     );
     const scores = el("ol", { class: unsure ? "scores unsure" : "scores", "aria-label": "Answers, most probable first" }, ...rows);

@@ -35,11 +35,11 @@ async function start() {
 }
 
 function tellModel() {
-  const { model, classes, size, format, engine, precision, figures = {} } = asked();
+  const { model, classes, size, format, engine, precision, class_map, figures = {} } = asked();
   const measured = Object.entries(figures)
     .filter(([, value]) => ["number", "string"].includes(typeof value))
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? Number(value.toPrecision(4)) : value}`);
-  const facts = [model, `${classes.length} classes`, `${shape(size)} pixels`, format, engine, precision, ...measured];
+  const facts = [model, `${classes.length} classes`, `${shape(size)} pixels`, format, engine, precision, ...measured, class_map ? "heat maps" : "no heat maps: exported without a class map"];
   byId("facts").textContent = facts.filter(Boolean).filter((fact, at, all) => all.indexOf(fact) === at).join(" · ");
 }
 
