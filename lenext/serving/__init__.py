@@ -1,1 +1,1 @@
-"""`lenext serve`: models answer over HTTP, to programs and to a page; and the explorer of architectures."""
+"""Serving: classifiers behind HTTP, and the pages to use and explore them by."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from lenext.errors import UserError, one_line
 from lenext.serving.architectures import LARGEST, architecture, architectures
+from lenext.serving.refusal import RefusalError
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -86,42 +86,14 @@ class Staged(Architecture):
     total: Figures
 
 
-class Refusal(BaseModel):
+class Refused(BaseModel):
     """Why there is no answer, on one line."""
 
     error: str
 
 
-router = APIRouter()
-
-
-@router.get("/v1/architectures", response_model=Architectures, tags=["architectures"])
-def list_architectures() -> dict[str, object]:
-    """Tell every architecture with its cost and its published errors."""
-    return {"architectures": architectures()}
-
-
-@router.get(
-    "/v1/architectures/{name}",
-    response_model=Staged,
-    responses={404: {"model": Refusal}, 422: {"model": Refusal}},
-    tags=["architectures"],
-)
-def show_architecture(
-    name: str,
-    size: Annotated[int | None, Query(ge=1, le=LARGEST, description="The side of the image in pixels.")] = None,
-) -> object:
-    """Tell what each stage of an architecture gives and costs."""
-    from lenext.models import lookup
-
-    try:
-        lookup(name)
-    except UserError as error:
-        return JSONResponse({"error": one_line(error)}, 404)
-    try:
-        return architecture(name, size)
-    except UserError as error:
-        return JSONResponse({"error": one_line(error)}, 422)
+Name = Annotated[str, Path(description="One of /v1/architectures.", max_length=200)]
+Size = Annotated[int | None, Query(ge=1, le=LARGEST, description="The side of the image, in pixels; its own if none.")]
 
 
 def _read(folder: Traversable, below: str = "") -> dict[str, tuple[bytes, str]]:
@@ -140,29 +112,52 @@ def _read(folder: Traversable, below: str = "") -> dict[str, tuple[bytes, str]]:
 SITE = _read(files("lenext.serving") / "site")
 
 
-def _send(path: str, request: Request) -> Response:
+def explorer_router() -> APIRouter:
+    """Return the routes of the pages."""
+    router = APIRouter()
+
+    @router.get("/v1/architectures", response_model=Architectures, summary="Every architecture, what it costs and errs")
+    def list_architectures() -> dict[str, Any]:
+        return {"architectures": architectures()}
+
+    @router.get(
+        "/v1/architectures/{name}",
+        response_model=Staged,
+        summary="What each stage of an architecture gives and costs",
+        responses={status: {"model": Refused} for status in (401, 403, 404, 422)},
+    )
+    def show_architecture(name: Name, size: Size = None) -> dict[str, Any]:
+        from lenext.models import lookup
+
+        try:
+            lookup(name)
+        except UserError as error:
+            raise RefusalError(404, one_line(error)) from None
+        try:
+            return architecture(name, size)
+        except UserError as error:
+            raise RefusalError(422, one_line(error)) from None
+
+    @router.get("/", include_in_schema=False)
+    def show_page(request: Request) -> Response:
+        return _file("index.html", request)
+
+    @router.get("/models", include_in_schema=False)
+    def show_explorer(request: Request) -> Response:
+        return _file("models.html", request)
+
+    @router.get("/site/{path:path}", include_in_schema=False)
+    def show_file(path: str, request: Request) -> Response:
+        return _file(path, request)
+
+    return router
+
+
+def _file(path: str, request: Request) -> Response:
     if path not in SITE:
-        return JSONResponse({"error": f"there is no file {path!r}"}, 404)
+        raise RefusalError(404, f"there is no file {path[:100]!r}")
     content, tag = SITE[path]
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if request.headers.get("If-None-Match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=KINDS["." + path.rpartition(".")[2]], headers=headers)
-
-
-@router.get("/", include_in_schema=False)
-def show_page(request: Request) -> Response:
-    """Send the page on which images are answered."""
-    return _send("index.html", request)
-
-
-@router.get("/models", include_in_schema=False)
-def show_explorer(request: Request) -> Response:
-    """Send the page of architectures."""
-    return _send("models.html", request)
-
-
-@router.get("/site/{path:path}", include_in_schema=False)
-def send_file(path: str, request: Request) -> Response:
-    """Send a file of the pages."""
-    return _send(path, request)

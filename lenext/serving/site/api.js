@@ -1,6 +1,4 @@
-/** Asking the server: the token that it may want, its errors as one line. */
-
-const KEY = "lenext-token";
+/** Asking the server, whose refusals are one line each. */
 
 /** An answer that is a refusal; `status` is HTTP's, or 0 where the server was not reached. */
 export class Refused extends Error {
@@ -10,26 +8,11 @@ export class Refused extends Error {
   }
 }
 
-/** Take the token out of the address, `#token=...`, where no history and no screenshot shows it. */
-export function takeToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    setToken(given);
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-}
-
-export function setToken(token) {
-  sessionStorage.setItem(KEY, token);
-}
-
 /** Return the JSON of an answer. A busy server, 503, is asked again twice, after as long as it says. */
 export async function ask(path, options = {}, tries = 2) {
-  const token = sessionStorage.getItem(KEY);
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
   let response;
   try {
-    response = await fetch(path, { ...options, headers });
+    response = await fetch(path, options);
   } catch {
     throw new Refused(0, "the server does not answer; is it still running?");
   }

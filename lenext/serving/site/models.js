@@ -1,6 +1,6 @@
 /** The page at /models: the chart of all architectures, and one or two of them stage by stage. */
 
-import { address, ask, setToken, takeToken } from "./api.js";
+import { address, ask } from "./api.js";
 import { byId, el } from "./dom.js";
 import { short } from "./format.js";
 import { ERAS, drawPlot, makePlot, paint } from "./plot.js";
@@ -17,15 +17,12 @@ const value = (id) => byId(id).value;
 const chosen = () => [value("first"), value("second")].filter(Boolean);
 
 async function start() {
-  takeToken();
   try {
     all = (await ask("/v1/architectures")).architectures;
   } catch (error) {
-    byId("token-form").hidden = error.status !== 401;
-    byId("status").textContent = error.status === 401 ? "This server wants a token." : error.message;
+    byId("status").textContent = error.message;
     return;
   }
-  byId("token-form").hidden = true;
   byId("status").hidden = true;
   byId("lead").textContent = `${all.length} networks: what each gives and costs, stage by stage, and how well it was published to do.`;
   byId("ready").hidden = false;
@@ -157,11 +154,6 @@ byId("own").addEventListener("click", () => {
   byId("size").value = "";
   byId("size").focus();
   drawChosen();
-});
-byId("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  setToken(byId("token").value.trim());
-  start();
 });
 let width = window.innerWidth;
 window.addEventListener("resize", () => {

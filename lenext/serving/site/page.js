@@ -1,6 +1,6 @@
 /** The page at /: choose, drop or paste images, and see what a model answers. */
 
-import { ask, setToken, takeToken } from "./api.js";
+import { ask } from "./api.js";
 import { Card } from "./card.js";
 import { byId, el } from "./dom.js";
 import { shape } from "./format.js";
@@ -16,15 +16,12 @@ const say = (text) => (byId("status").textContent = text);
 const asked = () => served.models.find(({ name }) => name === byId("model").value);
 
 async function start() {
-  takeToken();
   try {
     served = await ask("/v1/models");
   } catch (error) {
-    byId("token-form").hidden = error.status !== 401;
-    say(error.status === 401 ? "This server wants a token." : error.message);
+    say(error.message);
     return;
   }
-  byId("token-form").hidden = true;
   if (!served.models.length) {
     byId("lead").textContent = "No model is served here: `lenext serve RUN` serves one. The architectures can be looked at without.";
     return;
@@ -74,11 +71,6 @@ byId("model").addEventListener("change", () => {
 byId("clear").addEventListener("click", () => {
   history.clear();
   byId("files").focus();
-});
-byId("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  setToken(byId("token").value.trim());
-  start();
 });
 document.addEventListener("paste", ({ clipboardData }) => answer([...clipboardData.files]));
 document.addEventListener("dragover", (event) => {

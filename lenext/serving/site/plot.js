@@ -87,7 +87,7 @@ export function makePlot(canvas, choose) {
           title: { display: true, text: "multiply-adds of an image" },
           ticks: {
             autoSkip: false, maxRotation: 0,
-            callback: (value) => (standsAt(value, chart.width < NARROW ? [1] : [1, 2, 5]) ? short(value).replace(/\.0+ /, " ") : null),
+            callback: (value) => (standsAt(value, canvas.clientWidth < NARROW ? [1] : [1, 2, 5]) ? short(value).replace(/\.0+ /, " ") : null),
           },
         },
         y: { grace: "8%", title: { display: true, text: "error in %" } },
