@@ -98,7 +98,7 @@ Size = Annotated[int | None, Query(ge=1, le=LARGEST, description="The side of th
 
 def _read(folder: Traversable, below: str = "") -> dict[str, tuple[bytes, str]]:
     """Return the files of the site by their path, each with its hash."""
-    found = {}
+    found: dict[str, tuple[bytes, str]] = {}
     for item in folder.iterdir():
         if item.is_dir():
             found |= _read(item, f"{below}{item.name}/")
