@@ -32,12 +32,15 @@ async function start() {
 }
 
 function tellModel() {
-  const { model, classes, size, format, engine, precision, class_map, figures = {} } = asked();
-  const measured = Object.entries(figures)
-    .filter(([, value]) => ["number", "string"].includes(typeof value))
-    .map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? Number(value.toPrecision(4)) : value}`);
-  const facts = [model, `${classes.length} classes`, `${shape(size)} pixels`, format, engine, precision, ...measured, class_map ? "heat maps" : "no heat maps: exported without a class map"];
-  byId("facts").textContent = facts.filter(Boolean).filter((fact, at, all) => all.indexOf(fact) === at).join(" · ");
+  const { model, classes, size, engine, precision, class_map, figures } = asked();
+  const { top1, images } = figures;
+  const facts = [
+    `${model}, ${classes.length} classes, ${shape(size)} pixels`,
+    `${engine}, ${precision}`,
+    top1 !== undefined && `${top1.toFixed(1)} % right${images ? ` of ${images.toLocaleString("en")} images it was measured on` : ""}`,
+    !class_map && "no heat maps: this network looks at the whole image at once",
+  ];
+  byId("facts").textContent = facts.filter(Boolean).join("; ");
 }
 
 /** Show a card for each file in place of those before, and fill them as the answers come. */
