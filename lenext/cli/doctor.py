@@ -19,6 +19,7 @@ EXTRAS = {
     "heic": ("pillow_heif", "photos in HEIC, as iPhones take them"),
     "suspects": ("cleanlab", "images that are probably mislabelled"),
     "explain": ("captum", "occlusion and integrated gradients"),
+    "serve": ("fastapi", "the server and its pages"),
 }
 
 

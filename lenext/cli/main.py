@@ -21,6 +21,7 @@ from lenext.cli.describe import describe
 from lenext.cli.doctor import doctor
 from lenext.cli.evaluate import evaluate
 from lenext.cli.explain import explain
+from lenext.cli.explore import explore
 from lenext.cli.export import export
 from lenext.cli.features import features
 from lenext.cli.help import load_renderer
@@ -42,7 +43,7 @@ INTERRUPTED, TERMINATED = 130, 143
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 COMMANDS = (
     models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, explain, suspects,
-    probe, features, convert, export, serve, doctor,
+    probe, features, convert, export, serve, explore, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

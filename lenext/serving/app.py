@@ -34,6 +34,7 @@ DOCS = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <title>lenext: interface</title>
+<link rel="icon" href="/site/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/docs/assets/swagger-ui.css">
 </head>
 <body>
@@ -83,9 +84,7 @@ def create_app(
 
 def _add_docs(app: FastAPI) -> None:
     """Let /docs show the interface, from files that are here."""
-    from swagger_ui_bundle import swagger_ui_path
-
-    app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path))
+    app.mount("/docs/assets", StaticFiles(packages=[("lenext.serving", "site/vendor")]))
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:

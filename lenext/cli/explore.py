@@ -1,0 +1,39 @@
+"""`lenext explore`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lenext.cli.output import interrupts_held, say
+
+HOST = "127.0.0.1"
+
+
+def explore(
+    port: Annotated[int, typer.Option(help="The port; 0 takes one that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only say the address.")] = False,
+) -> None:
+    """Show every architecture in the browser: stages, shapes and cost, two side by side, all in one chart.
+
+    Example: [bold]lenext explore[/bold]
+    """
+    from lenext.errors import UserError
+
+    with interrupts_held():
+        try:
+            from lenext.serving.serve import listening, make_server
+        except ModuleNotFoundError as error:
+            raise UserError(f"lenext explore needs {error.name}: pip install 'lenext[serve]'") from None
+        made = listening(HOST, port, None)
+    address = f"http://{HOST}:{made.getsockname()[1]}/models"
+
+    def ready() -> None:
+        say(f"{address}; Ctrl-C ends it")
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    make_server({}, ready=ready).run(sockets=[made])

@@ -1,0 +1,3 @@
+/** Showing the interface: /docs. */
+
+window.SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui" });
