@@ -3,8 +3,8 @@
     python benchmarks/serving.py ../shared [mobilenet_v2|resnet50] [--seconds 60] [--clients 64] [--file FILE.onnx]
 
 The photos are 50 of `ants_bees`, each answered beforehand by the file itself. Engine, decoding and resizing are
-measured alone, in one thread, in alternation with nothing else running, before and after. The bound is two cores, less what the
-client took, over the core-seconds of an image. The weights of resnet50 are drawn, with seed 0.
+measured alone, in one thread, in alternation with nothing else running, before and after. The bound is two cores, less
+what the client took, over the core-seconds of an image. The weights of resnet50 are drawn, with seed 0.
 """
 
 from __future__ import annotations
@@ -144,9 +144,8 @@ def report(found: dict, before: dict[str, float], after: dict[str, float], cpu: 
     print(f"  before {1e3 * sum(before.values()):.2f}, after {1e3 * sum(after.values()):.2f}")
     print(f"{found['answers']} answers, {found['wrong']} wrong, {found['refused']} refused in {found['seconds']:.1f} s")
     print(f"{rate:.1f} a second; the bound is {bound:.1f}: {rate / bound:.3f} of it")
-    print(
-        f"the client took {found['client_seconds']:.1f} s, the server {cpu:.1f} s, {1e3 * cpu / found['answers']:.2f} ms each"
-    )
+    mine = 1e3 * cpu / found["answers"]
+    print(f"the client took {found['client_seconds']:.1f} s, the server {cpu:.1f} s, {mine:.2f} ms an answer")
     print(
         f"p50 {np.percentile(waits, 50):.0f} ms, p99 {np.percentile(waits, 99):.0f} ms; memory {memory / 2**20:.0f} MiB"
     )

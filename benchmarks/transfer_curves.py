@@ -23,6 +23,7 @@ from rounds import machine
 WEIGHTS = "data/weights/mobilenet_v2-imagenet1k-torchvision.safetensors"
 COLOURS = {"frozen, a new last layer": "#6d28d9", "fully tuned": "#0f766e", "from random weights": "#d97706"}
 INK, GRID = "#374151", "#e5e7eb"
+APART = 4.0  # percent, that names are
 
 
 def trained(shared: Path, out: Path, epochs: int, seed: int, words: list[str]) -> tuple[list[dict[str, Any]], float]:
@@ -43,8 +44,12 @@ def draw(path: Path, curves: dict[str, list[list[float]]]) -> None:
         epochs = np.arange(1, values.shape[1] + 1)
         axes.fill_between(epochs, values.min(0), values.max(0), color=COLOURS[name], alpha=0.15, linewidth=0)
         axes.plot(epochs, np.median(values, 0), color=COLOURS[name], linewidth=2)
+    ends = {name: float(np.median([row[-1] for row in rows])) for name, rows in curves.items()}
+    place = 103.0
+    for name in sorted(ends, key=lambda name: -ends[name]):  # the names of curves that end together stand apart
+        place = min(ends[name], place - APART)
         axes.annotate(
-            name, (epochs[-1], np.median(values, 0)[-1]), (8, 0), textcoords="offset points", va="center",
+            name, (len(curves[name][0]), place), (8, 0), textcoords="offset points", va="center",
             color=COLOURS[name], fontsize=10, annotation_clip=False,
         )  # fmt: skip
     axes.set_xlabel("epoch", color=INK)

@@ -48,8 +48,8 @@ def serve(
             from lenext.serving.serve import listening, make_server, named_predictors, names_of
         except ModuleNotFoundError as error:
             raise UserError(f"lenext serve needs {error.name}: pip install 'lenext[serve]'") from None
-        made = listening(host, port, token)
         models = named_predictors(targets, weights=weights, threads=threads)
+        made = listening(host, port, token)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{made.getsockname()[1]}"
 

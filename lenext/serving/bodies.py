@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from python_multipart.exceptions import FormParserError, MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lenext.errors import one_line
 from lenext.serving.limits import Limits
 from lenext.serving.refusal import RefusalError
 
@@ -72,6 +73,15 @@ class BoundedBodies:
 CLOSE = {"Connection": "close"}
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a form; `filename` is what the client calls the file, None where it is none."""
+
+    name: str
+    filename: str | None
+    content: bytes
+
+
 async def images_in(request: Request, limits: Limits) -> list[tuple[str, bytes]]:
     """Return name and bytes of each image that a request brings, as a form of files or as its whole body.
 
@@ -80,13 +90,10 @@ async def images_in(request: Request, limits: Limits) -> list[tuple[str, bytes]]
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == MULTIPART:
-        form = await form_of(request, limits)
-        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        files = [part for part in await form_of(request, limits) if part.filename is not None]
         if not files:
             raise RefusalError(400, "there is no file in the form; send images as files")
-        found = [(told_name(file.filename), await file.read()) for file in files]
-        await form.close()
-        return found
+        return [(told_name(part.filename), part.content) for part in files]
     if kind and not kind.startswith("image/") and kind != "application/octet-stream":
         raise RefusalError(415, f"{kind[:100]!r} is no image; send {MULTIPART}, or the bytes of one image")
     body = await _read(request)
@@ -95,21 +102,76 @@ async def images_in(request: Request, limits: Limits) -> list[tuple[str, bytes]]
     return [("image", body)]
 
 
-async def form_of(request: Request, limits: Limits) -> FormData:
-    """Return the form that a request brings.
+async def form_of(request: Request, limits: Limits) -> list[Part]:
+    """Return the parts of the form that a request brings.
 
     Raises:
-        RefusalError: it cannot be read, or has too many files.
+        RefusalError: it cannot be read, ends in the middle, or has too many files.
     """
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise RefusalError(400, "the form has no boundary")
+    reader = _FormReader(limits.files)
+    body = await _read(request)
     try:
-        return await request.form(max_files=limits.files, max_fields=FIELDS, max_part_size=limits.body)
-    except (HTTPException, MultiPartException, MultipartParseError, KeyError, ValueError) as error:
-        why: Any = getattr(error, "detail", None) or getattr(error, "message", None) or str(error)
-        if "Too many files" in str(why):
-            raise RefusalError(413, f"more than {limits.files} files; send fewer at once") from None
-        raise RefusalError(400, f"the form cannot be read: {why}") from None
-    except ClientDisconnect:
-        raise RefusalError(400, "the client has gone") from None
+        parser = MultipartParser(boundary, reader.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except (MultipartParseError, FormParserError) as error:
+        raise RefusalError(400, f"the form cannot be read: {one_line(error)}") from None
+    if not reader.whole:
+        raise RefusalError(400, "the form ends in the middle")
+    return reader.parts
+
+
+class _FormReader:
+    """Collects the parts of a form as they are found."""
+
+    def __init__(self, files: int) -> None:
+        self.files, self.whole = files, False
+        self.parts: list[Part] = []
+        self._header, self._value, self._content = bytearray(), bytearray(), bytearray()
+        self._headers: dict[bytes, bytes] = {}
+
+    def callbacks(self) -> Any:
+        """Return what the parser calls."""
+        return {
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _end_header(self) -> None:
+        self._headers[bytes(self._header).lower()] = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _end_part(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        if b"name" not in options:
+            raise RefusalError(400, "a part of the form has no name")
+        filename = options.get(b"filename")
+        self.parts.append(
+            Part(
+                options[b"name"].decode("utf-8", "replace"),
+                None if filename is None else filename.decode("utf-8", "replace"),
+                bytes(self._content),
+            )
+        )
+        self._content.clear()
+        self._headers = {}
+        count = sum(part.filename is not None for part in self.parts)
+        if count > self.files:
+            raise RefusalError(413, f"more than {self.files} files; send fewer at once")
+        if len(self.parts) - count > FIELDS:
+            raise RefusalError(400, f"more than {FIELDS} fields beside the files")
+
+    def _end(self) -> None:
+        self.whole = True
 
 
 async def _read(request: Request) -> bytes:

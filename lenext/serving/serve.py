@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -55,10 +56,14 @@ def listening(host: str, port: int, token: str | None) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise UserError(f"there is no address {host}: {error.strerror or error}; give another --host") from None
+    try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
         made.listen(BACKLOG)
     except OSError as error:
+        made.close()
         raise UserError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port or --host"
         ) from None
@@ -129,6 +134,32 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take what the system has accepted already, and end when all of it is answered."""
-        for _ in range(3):
+        loop, taken = asyncio.get_running_loop(), list[socket.socket]()
+        for each in sockets or []:
+            loop.remove_reader(each.fileno())
+        for _ in range(3):  # what was taken last gets its protocol, which a closed listener no longer gives
             await asyncio.sleep(0)
+        for each in sockets or []:
+            taken += _accepted(each)
+        for server in self.servers:
+            server.close()
+        for each in taken:
+            await loop.connect_accepted_socket(self._protocol, each)
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return made
+
+
+def _accepted(listener: socket.socket) -> list[socket.socket]:
+    """Return the connections that the system has accepted and nobody has taken."""
+    found: list[socket.socket] = []
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # there is none any more
+            return found
+        connection.setblocking(False)
+        found.append(connection)
