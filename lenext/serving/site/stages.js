@@ -11,7 +11,7 @@ const MIDDLE = 74; // where the blocks' centres lie
 const TEXT = 158;
 const BARS = { top: 186, high: 80 };
 const TALL = 292;
-const TIP = 240; // of the note beside a block, as in the style sheet
+const TIP = 280; // of the note beside a block, as in the style sheet
 
 const height = (side) => 4 + (HIGH * Math.log2(Math.max(side, 1))) / Math.log2(FULL);
 const sides = (output) => [output[0], output[1] ?? 1, output[2] ?? 1];
