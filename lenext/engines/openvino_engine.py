@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -12,6 +13,24 @@ from lenext.engines.engine import EngineName, as_rgb, normalised
 from lenext.engines.exported import PROBABILITIES, ExportedFile
 from lenext.errors import UserError, one_line
 from lenext.files import user_cache
+
+CONVERTER = "openvino.tools.ovc"  # of other formats to OpenVINO's
+
+
+def import_openvino() -> Any:
+    """Return the module, without the converter, whose own imports take longer than all the rest.
+
+    Whoever wants that imports it by its own name.
+    """
+    hidden = not {"openvino", CONVERTER, "torch"} & sys.modules.keys()  # beside torch the time is of no weight
+    if hidden:
+        sys.modules[CONVERTER] = None  # type: ignore[assignment]  # so that importing it fails, which OpenVINO expects
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[CONVERTER]
+    return openvino
 
 
 class OpenVino:
@@ -29,8 +48,7 @@ class OpenVino:
         Raises:
             UserError: the file is damaged.
         """
-        import openvino
-
+        openvino = import_openvino()
         self._file, self._threads = file, threads
         self._core = openvino.Core()
         self._core.set_property({"CACHE_DIR": str(user_cache() / "openvino")})
@@ -61,8 +79,7 @@ class OpenVino:
         return own[key]
 
     def _compile(self, shape: tuple[int, ...] | None, output: str) -> Any:
-        import openvino
-
+        openvino = import_openvino()
         model = self._model.clone()
         wanted = next(each for each in model.outputs if output in each.get_names())
         made = openvino.Model([wanted.get_node()], model.get_parameters(), self._file.path.stem)
