@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from lenext.data.chunks import in_chunks
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm, UnreadableImageError, decode
 from lenext.data.folder import image_files
-from lenext.data.reading import available_cores
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.weights.classes import ClassList

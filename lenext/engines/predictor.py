@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
-from lenext.data.reading import available_cores
 from lenext.engines.engine import Engine, EngineName
 from lenext.engines.exported import CLASS_MAP, LOGITS, ExportedFile
 from lenext.engines.opening import open_engine
