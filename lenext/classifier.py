@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from lenext.creation import pretrained
 from lenext.data.decode import ImageForm
 from lenext.data.preprocessing import Preprocessing
 from lenext.device import choose_device
-from lenext.errors import LenextError
+from lenext.engines.opening import missing
+from lenext.errors import LenextError, UserError
 from lenext.models import ImageClassifier, lookup
 from lenext.prediction import Lanes, Predictor
 from lenext.weights.catalog import CatalogEntry
@@ -34,6 +36,7 @@ class Classifier(Predictor):
     `metadata` is what a file of lenext says of the weights: figures, on which split, of which data. `trained_on` are
     the digests of the images that they were trained on. `presumed` says what the weights do not say and was taken
     from similar ones, `unnamed` that their classes have numbers for names; `published` is their entry in the catalog.
+    `network`, where there is one, answers pixels in the model's place.
     """
 
     model: ImageClassifier
@@ -45,6 +48,7 @@ class Classifier(Predictor):
     presumed: str = ""
     unnamed: bool = False
     published: CatalogEntry | None = None
+    network: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def name(self) -> str:
@@ -63,12 +67,51 @@ class Classifier(Predictor):
 
     @torch.inference_mode()
     def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        images = self.preprocessing.normalise(torch.from_numpy(pixels).to(self.device))
-        logits: torch.Tensor = self.model(images)
+        found: NDArray[np.float32] = self._asked(pixels).softmax(1).cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, H, W, C) of the `form` -> logits (N, classes)."""
+        found: NDArray[np.float32] = self._asked(pixels).cpu().numpy()
+        return found
+
+    def _asked(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        given = torch.from_numpy(pixels).to(self.device)
+        if self.network is not None:
+            logits: torch.Tensor = self.network(given)
+        else:
+            logits = self.model(self.preprocessing.normalise(given))
         if not logits.isfinite().all():
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")
-        found: NDArray[np.float32] = logits.float().softmax(1).cpu().numpy()
-        return found
+        return logits.float()
+
+    def compiled(self) -> Classifier:
+        """Return a classifier that answers by a network which torch compiles, for each shape that it meets.
+
+        Raises:
+            UserError: there is no C++ compiler, which torch needs for it.
+        """
+        if (lacking := missing("compiled")) is not None:
+            raise UserError(f"the engine compiled cannot be had: {lacking}")
+        network = _FromPixels(self.model, self.preprocessing).eval().to(self.device)
+        return replace(self, network=torch.compile(network, dynamic=False, options={"freezing": True}))
+
+
+class _FromPixels(nn.Module):
+    """A model with what is done to pixels before, in plain steps that can be compiled."""
+
+    def __init__(self, model: ImageClassifier, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.model = model
+        levels = 255 * torch.tensor([preprocessing.mean, preprocessing.std])
+        self.levels = nn.Parameter(levels[..., None, None], requires_grad=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, C) -> logits (N, classes)"""
+        images = (pixels.permute(0, 3, 1, 2) - self.levels[0]) / self.levels[1]
+        logits: torch.Tensor = self.model(images)
+        return logits
 
 
 def load(target: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Classifier:
