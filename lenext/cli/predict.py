@@ -24,7 +24,7 @@ def predict(
     images: Annotated[list[str], typer.Argument(help="Image files, and folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name for each image.")] = 5,
     weights: WeightsOption = None,
-    engine: EngineOption = None,
+    engine: EngineOption = "auto",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -42,10 +42,12 @@ def predict(
 
         if weights or not is_exported(target):
             refuse_hostile(weights or target)
-        classifier = load(target, weights=weights, device=device, engine=engine, threads=threads)
+        pictures = [picture for _, picture in expand(images)]
+        classifier = load(
+            target, weights=weights, device=device, engine=engine, threads=threads, images=len(pictures),
+        )  # fmt: skip
     if classifier.presumed:
         say(f"note: {classifier.presumed}")
-    pictures = [picture for _, picture in expand(images)]
     if not pictures:
         raise UserError(f"there is no image in {', '.join(images)}; give files, or folders that hold some")
     entries: list[dict[str, Any]] = []

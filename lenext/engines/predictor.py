@@ -29,7 +29,8 @@ class ExportedPredictor(Predictor):
 
     def __init__(self, file: ExportedFile, *, engine: EngineName | None = None, threads: int | None = None) -> None:
         self.file, self.engine, self.threads = file, engine, threads or available_cores()
-        self.classes, self.unnamed, self.presumed = file.classes, False, ""
+        self.classes, self.unnamed = file.classes, file.metadata.get("unnamed") is True
+        self.presumed = str(file.metadata.get("presumed", ""))
         self._loaded: dict[int, Engine] = {}
         self._lock = threading.Lock()
 

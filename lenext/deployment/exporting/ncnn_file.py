@@ -6,6 +6,7 @@ import copy
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def write_ncnn(classifier: Classifier, metadata: Mapping[str, Any], path: Path) 
     example = torch.zeros(1, form.channels or 3, *form.size)
     with tempfile.TemporaryDirectory() as place:
         traced = Path(place) / "network.pt"
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracing warns of what depends on the size, which is fixed
             torch.jit.trace(model.eval(), example, check_trace=False).save(str(traced))  # type: ignore[no-untyped-call]
         shape = ",".join(map(str, example.shape))
         program = Path(pnnx.EXEC_PATH)
