@@ -24,9 +24,9 @@ def _processor() -> str:
             if not colon:  # what follows is the next core
                 break
             told[key.strip()] = value.strip()
-        keys = ("model name", "cpu family", "model", "stepping")  # of virtual machines the name alone may be vague
-        if found := " ".join(told[key] for key in keys if key in told):
-            return found
+        if "model name" in told:  # which of virtual machines may be vague
+            known = [f"{key} {told[key]}" for key in ("cpu family", "model", "stepping") if key in told]
+            return f"{told['model name']} ({', '.join(known)})"
     return platform.processor() or platform.machine()
 
 
