@@ -209,7 +209,8 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['model']}: {row['auto']} {row['auto_ms']:.2f} ms, "
-            f"by hand {row['by_hand']} {row['by_hand_ms']:.2f} ms; ratio {row['words']}; auto {row['auto_over_own_best']:.3f} of our best, {row['own_best']}; "
+            f"by hand {row['by_hand']} {row['by_hand_ms']:.2f} ms; "
+            f"ratio {row['words']}; auto {row['auto_over_own_best']:.3f} of our best, {row['own_best']}; "
             f"gap {row['gap']:.1e}; each engine to itself by hand "
             + ", ".join(f"{engine} {ratio:.2f}" for engine, ratio in row["same_engine"].items())
         )

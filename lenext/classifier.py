@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,7 +96,10 @@ class Classifier(Predictor):
         if (lacking := missing("compiled")) is not None:
             raise UserError(f"the engine compiled cannot be had: {lacking}")
         network = _FromPixels(self.model, self.preprocessing).eval().to(self.device)
-        return replace(self, network=torch.compile(network, dynamic=False, options={"freezing": True}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch uses of its own what it has deprecated
+            made = torch.compile(network, dynamic=False, options={"freezing": True})
+        return replace(self, network=made)
 
 
 class _FromPixels(nn.Module):

@@ -61,7 +61,7 @@ def doctor(json: JsonOption = False) -> None:
         there = "present" if report["extras"][name] else f"missing: pip install 'lenext\\[{name}]'"
         table.add_row(f"extra {name}", f"{there} ({what})")
     for name, state in report["engines"].items():
-        table.add_row(f"engine {name}", cell(state))
+        table.add_row(f"engine {name}", cell(state["missing"] or state["version"]))
     table.add_row("C++ compiler", cell(report["cpp_compiler"] or "none found; the engine compiled needs one"))
     for place, writable in report["writable"].items():
         table.add_row("writable" if writable else "not writable", place)
@@ -90,12 +90,16 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _engines() -> dict[str, str]:
-    """Return the version of the library of each engine that runs networks here, or what it lacks."""
+def _engines() -> dict[str, dict[str, str | None]]:
+    """Return the version of the library of each engine, or what it lacks here and what brings it."""
     from lenext.engines.engine import ENGINES
     from lenext.engines.opening import engine_version, missing
 
-    return {name: missing(name) or engine_version(name) or "present" for name in ENGINES}
+    lacking = {name: missing(name) for name in ENGINES}
+    return {
+        name: {"version": None if reason else engine_version(name), "missing": reason}
+        for name, reason in lacking.items()
+    }
 
 
 def _arithmetic() -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lenext.classifier import Classifier
 from lenext.engines.engine import EngineName
 from lenext.engines.remembered import FILES
 from lenext.errors import LenextError, one_line
+
+if TYPE_CHECKING:
+    from lenext.classifier import Classifier
 
 
 def make_file(folder: Path, engine: EngineName, classifier: Classifier, source: str) -> Path:

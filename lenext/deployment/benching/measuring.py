@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.deployment.benching.pictures import DIFFERENT
 from lenext.deployment.benching.process import EngineError, EngineProcess
 from lenext.engines.engine import EngineName
 from lenext.engines.remembered import Row
 from lenext.progress import Progress
 
 GAP = 1e-3  # largest difference of a logit, over the largest logit, up to which an engine agrees
-PICTURES = 8  # that engines are compared by, at least
 MOST_CALLS, FEWEST_CALLS = 30, 3
 ROUND = 300.0  # milliseconds that a round of one engine and batch takes, where that is between so many calls
 
@@ -38,7 +38,7 @@ class Task:
     @property
     def pictures(self) -> int:
         """How many pictures engines are compared by."""
-        return max(PICTURES, *self.batches)
+        return max(DIFFERENT, *self.batches)
 
     def started(self, engine: EngineName) -> tuple[EngineProcess, dict[str, Any]]:
         """Return a process in which the engine is loaded, and what it said of that.

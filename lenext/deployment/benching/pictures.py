@@ -9,6 +9,7 @@ from PIL import Image
 from lenext.data.decode import ImageForm, decode
 
 HEIGHT, WIDTH = 384, 512
+DIFFERENT = 8  # pictures, before the first comes again
 COARSEST, FINEST = 2, 8  # powers of two: how many lumps the noise has across
 
 
@@ -16,7 +17,8 @@ def picture(number: int) -> Image.Image:
     """Return a picture; each number has its own."""
     rng = np.random.default_rng(number)
     total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
-    for power in range(COARSEST, FINEST + 1):
+    for power in range(DIFFERENT = 8  # pictures, before the first comes again
+COARSEST, FINEST + 1):
         lumps = rng.standard_normal((3 * 2 ** (power - 2), 2**power, 3)).astype(np.float32)
         for channel in range(3):
             spread = Image.fromarray(lumps[..., channel]).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
@@ -25,5 +27,6 @@ def picture(number: int) -> Image.Image:
 
 
 def pixels_of(count: int, form: ImageForm) -> NDArray[np.uint8]:
-    """Return the first pictures in the form in which an engine takes them, uint8 (N, H, W, C)."""
-    return np.stack([decode(picture(number), form) for number in range(count)])
+    """Return so many pictures, in turn, in the form in which an engine takes them, uint8 (N, H, W, C)."""
+    different = np.stack([decode(picture(number), form) for number in range(min(count, DIFFERENT))])
+    return np.resize(different, (count, *different.shape[1:]))

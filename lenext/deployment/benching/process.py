@@ -43,6 +43,11 @@ class EngineProcess:
             start_new_session=True,
         )  # fmt: skip
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def __enter__(self) -> Self:
         return self
 
