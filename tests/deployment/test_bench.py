@@ -290,5 +290,5 @@ def test_compiling_needs_a_compiler(
     answer = command("predict", digits_run, DIGITS, "--engine", "compiled")
     assert answer.code == 2
     assert "no C++ compiler found: install g++ or clang++, or give one as CXX" in answer.err
-    with pytest.raises(UserError, match="compiled is left out|no C.. compiler found"):
+    with pytest.raises(UserError, match="compiled is left out: no C"):
         lenext.bench(digits_run, engines=["compiled"], **QUICK)

@@ -62,7 +62,7 @@ def bench(
             subject.of_model(engines, Path(temporary))
         asked = [engine for engine in engines or subject.files if engine in subject.files]
         if not asked:
-            why = "; ".join(f"{engine} is {reason}" for engine, reason in subject.skipped.items())
+            why = "; ".join(f"{engine} is left out: {reason}" for engine, reason in subject.skipped.items())
             raise UserError(f"no engine here can run {target}: {why}")
         task = Task(
             subject.target, subject.weights, dict(subject.files), tuple(sorted(set(batches))),

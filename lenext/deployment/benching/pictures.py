@@ -17,8 +17,7 @@ def picture(number: int) -> Image.Image:
     """Return a picture; each number has its own."""
     rng = np.random.default_rng(number)
     total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
-    for power in range(DIFFERENT = 8  # pictures, before the first comes again
-COARSEST, FINEST + 1):
+    for power in range(COARSEST, FINEST + 1):
         lumps = rng.standard_normal((3 * 2 ** (power - 2), 2**power, 3)).astype(np.float32)
         for channel in range(3):
             spread = Image.fromarray(lumps[..., channel]).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
