@@ -92,6 +92,6 @@ def _file_made(target: str | Path, weights: str | Path | None, engine: EngineNam
     if file is None:
         asked = f"{target} --weights {weights}" if weights is not None else str(target)
         raise UserError(
-            f"{engine} runs files, and none is made of {target} yet: run lenext bench {asked}, or lenext export"
+            f"{engine} runs files, and none is made of {target} as it is: run lenext bench {asked}, or lenext export"
         )
     return file

@@ -65,13 +65,18 @@ class Row:
 
         Raises:
             KeyError: a field is missing.
+            TypeError: a figure is no number.
         """
-        return cls(**{field.name: value[field.name] for field in fields(cls)})
+        row = cls(**{field.name: value[field.name] for field in fields(cls)})
+        if not all(isinstance(each, int | float) for name, each in asdict(row).items() if name != "engine"):
+            raise TypeError("a figure is no number")
+        return row
 
 
 def choose(rows: Sequence[Row], images: int, threads: int) -> Row | None:
-    """Return the row that answers so many images soonest, loading included, of the engines that agree."""
-    able = [row for row in rows if row.agrees and row.threads == threads]
+    """Return the row that answers so many images soonest, loading included, of the engines that always agree."""
+    unlike = {row.engine for row in rows if not row.agrees}
+    able = [row for row in rows if row.engine not in unlike and row.threads == threads]
     return min(able, key=lambda row: row.seconds(images), default=None)
 
 
@@ -111,12 +116,19 @@ class Place:
     def recall(self) -> Remembered | None:
         """Return what is remembered of the model as it is now, on this machine, by the versions that are here."""
         for folder in self.folders:
-            with contextlib.suppress(*USELESS):
-                value = parse_stamped((folder / MEMORY).read_text(encoding="utf-8"), MEMORY)
-                if value["model"] != self.identity:
-                    continue
-                files = {name: (folder / name) for name, state in value["files"].items() if _is(folder / name, state)}
+            if (value := self._read(folder)) is not None:
+                files = {name: folder / name for name, state in value["files"].items() if _is(folder / name, state)}
                 return Remembered(folder, files, value["accelerator"] is True, tuple(_usable(value["rows"])))
+        return None
+
+    def _read(self, folder: Path) -> dict[str, Any] | None:
+        """Return what is kept in a folder, if it is whole and of the model as it is now."""
+        with contextlib.suppress(*USELESS):
+            value = parse_stamped((folder / MEMORY).read_text(encoding="utf-8"), MEMORY)
+            sound = isinstance(value["files"], dict) and isinstance(value["accelerator"], bool)
+            for row in value["rows"]:
+                sound = sound and isinstance(Row.from_json(row), Row) and {"machine", "version"} <= row.keys()
+            return value if sound and value["model"] == self.identity else None
         return None
 
     def remember(
@@ -132,19 +144,19 @@ class Place:
         Raises:
             LenextError: they cannot be written.
         """
-        value: dict[str, Any] = {"model": self.identity, "accelerator": False, "files": {}, "rows": []}
-        with contextlib.suppress(*USELESS):
-            known = parse_stamped((folder / MEMORY).read_text(encoding="utf-8"), MEMORY)
-            if known["model"] == self.identity:
-                new = {_key(machine(), asdict(row)) for row in rows}
-                value["rows"] = [row for row in known["rows"] if _key(row["machine"], row) not in new]
-                value["files"], value["accelerator"] = known["files"], known["accelerator"]
-        value["rows"] += [{**asdict(row), "machine": machine(), "version": engine_version(row.engine)} for row in rows]
+        empty: dict[str, Any] = {"model": self.identity, "accelerator": False, "files": {}, "rows": []}
+        value = self._read(folder) or empty
+        new = {_key(machine(), asdict(row)) for row in rows}
+        value["rows"] = [row for row in value["rows"] if _key(row["machine"], row) not in new]
         if files is not None:
-            value["files"] = {name: file_state(path) for name, path in files.items()}
+            made = {name: file_state(path) for name, path in files.items()}
+            changed = {name for name, state in made.items() if value["files"].get(name) != state}
+            value["rows"] = [row for row in value["rows"] if FILES.get(row["engine"]) not in changed]
+            value["files"] = made
+        value["rows"] += [{**asdict(row), "machine": machine(), "version": engine_version(row.engine)} for row in rows]
         if accelerator is not None:
             value["accelerator"] = accelerator
-        write_text(folder / MEMORY, to_json(stamped(value), indent=2))
+        write_text(folder / MEMORY, to_json({**value, **stamped({})}, indent=2))
 
     def folder(self) -> Path | None:
         """Return the first folder that can be written to, made where it is not there; None where none can."""

@@ -179,7 +179,7 @@ def test_the_engine_can_be_named(command: Callable[..., Answer], run: Path, digi
         ]
     answer = command("predict", digits_run, DIGITS, "--engine", "ncnn")
     assert answer.code == 2
-    assert f"none is made of {digits_run} as it is now: run lenext bench {digits_run}" in answer.err
+    assert f"none is made of {digits_run} as it is: run lenext bench {digits_run}" in answer.err
 
 
 def test_files_of_weights_that_have_changed_are_made_anew(command: Callable[..., Answer], run: Path) -> None:
