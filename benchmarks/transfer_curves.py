@@ -1,6 +1,6 @@
 """MobileNetV2 on photographs of ants and bees: frozen, fully tuned, and from random weights, side by side.
 
-    python benchmarks/transfer_curves.py ../shared [--epochs 20] [--seeds 3] [--out docs/images/transfer.png]
+    python benchmarks/transfer_curves.py ../shared [--epochs 10] [--seeds 3] [--out docs/images/transfer.png]
 
 The same 243 photographs to train on and 76 to judge by for all three; one command each, whose whole time is quoted. The
 frozen one trains its last layer alone. From random weights the recipe is `small_data`, with as many epochs.
@@ -62,7 +62,7 @@ def main() -> None:
     """Train all three ways with each seed, print what came of it, and draw the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()

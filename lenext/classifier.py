@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -62,6 +63,14 @@ class Classifier(Predictor):
         """What images are brought to."""
         return self.preprocessing.form
 
+    def fingerprint(self) -> str:
+        """Return the digest of all weights, class names and preprocessing."""
+        digest = hashlib.sha256(repr((self.name, self.class_names, self.preprocessing)).encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     def lanes(self, images: int) -> Lanes:
         """Return one lane, for torch takes all cores by itself."""
         return Lanes(1, BATCH, self._answer)
@@ -78,7 +87,8 @@ class Classifier(Predictor):
         return found
 
     def _asked(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        given = torch.from_numpy(pixels).to(self.device)
+        writable = np.require(pixels, requirements="W")  # torch warns of others
+        given = torch.from_numpy(writable).to(self.device)
         if self.network is not None:
             logits: torch.Tensor = self.network(given)
         else:

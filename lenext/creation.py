@@ -76,7 +76,7 @@ class Pretrained:
     `classes` are those of the weights, `preprocessing` is what the model's images go through, `metadata` what a file
     of lenext says, `trained_on` the digests of the images behind it. `presumed` says in words what nothing says and
     was therefore taken from similar weights, `unnamed` that no class has a name; `held` are the tensors that were
-    there, by our names.
+    there, by our names. `new_head` says that no class has a row of the last layer that is the weights'.
     """
 
     model: ImageClassifier
@@ -88,6 +88,7 @@ class Pretrained:
     unnamed: bool
     published: CatalogEntry | None
     held: frozenset[str]
+    new_head: bool
 
 
 def pretrained(
@@ -129,14 +130,15 @@ def pretrained(
     model = build(entry, count, channels, sides, {**given, **cut})
     require_sound(read.tensors, where=read.how, called=read.called)
     if len(model.stages) < len(own.stages):
-        tensors, kept = without_dropped(model, read.tensors), None
+        tensors, kept, new_head = without_dropped(model, read.tensors), None, True
     else:
         tensors, kept = read.tensors, rows_kept(own.spec.classes, None if known.unnamed else known.classes, wanted)
+        new_head = kept is not None and not any(row is not None for row in kept)
     load_strictly(model, adapt(model, tensors, kept), where=read.how, called=read.called)
     preprocessing = fit_preprocessing(known.preprocessing, sides, channels)
     return Pretrained(
         model, known.classes, preprocessing, checkpoint.metadata, checkpoint.trained_on, known.words,
-        known.unnamed, checkpoint.published, frozenset(tensors),
+        known.unnamed, checkpoint.published, frozenset(tensors), new_head,
     )  # fmt: skip
 
 

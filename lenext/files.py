@@ -32,6 +32,12 @@ def user_cache() -> Path:
     return (Path(given) if given else Path.home() / ".cache") / "lenext"
 
 
+def require_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
+    """Raise UserError where the name of a file does not say that it holds `what`."""
+    if path.suffix.lower() not in suffixes:
+        raise UserError(f"{path} cannot hold {what}; give a name that ends in {' or '.join(suffixes)}")
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk, and rename it to `path`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,14 @@ from lenext.data.decode import ImageForm, UnreadableImageError, decode
 from lenext.data.folder import image_files
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
+from lenext.progress import SILENT, Progress
+from lenext.recording.columns import LOW_CONFIDENCE
+from lenext.recording.record import Making, Record, Tally
 from lenext.weights.classes import ClassList
 
 Picture = str | Path | Image | NDArray[np.uint8]
 ONE_PICTURE = (str, Path, Image, np.ndarray)
+TOLD = 10  # unreadable images that are told one by one
 AHEAD = 2  # chunks for each lane that are under way or wait for their turn
 
 T = TypeVar("T")
@@ -70,6 +74,10 @@ class Predictor(ABC):
     def lanes(self, images: int) -> Lanes:
         """Return how so many images are best asked about."""
 
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return in hexadecimal digits what only the same weights with the same classes and preprocessing have."""
+
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) of the `form` -> probabilities (N, classes)."""
         return self.lanes(len(pixels)).answer(pixels)
@@ -79,22 +87,68 @@ class Predictor(ABC):
         """What the classes are called, in the order of the logits."""
         return self.classes.names
 
-    def predict(self, images: Picture | Sequence[Picture], top: int = 5) -> list[dict[str, Any]]:
+    def predict(
+        self, images: Picture | Sequence[Picture], top: int = 5, *, low_confidence: float | None = None
+    ) -> list[dict[str, Any]]:
         """Return one entry an image, in order: {image, predictions: [{label, probability}]} or {image, error}.
 
         `images` is a file, a folder (its images, in order), a PIL image, a uint8 array (H, W) or (H, W, C), or a
-        sequence of these.
+        sequence of these. With `low_confidence`, a probability, each answer also says under that name whether its
+        first is below it, so that a person should look at the image.
 
         Raises:
-            UserError: `top` is below one.
+            UserError: `top` is below one, or `low_confidence` is no probability.
         """
-        return list(self.predict_each(images, top))
+        return list(self.predict_each(images, top, low_confidence=low_confidence))
 
-    def predict_each(self, images: Picture | Sequence[Picture], top: int = 5) -> Iterator[dict[str, Any]]:
+    def predict_each(
+        self, images: Picture | Sequence[Picture], top: int = 5, *, low_confidence: float | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield what `predict` returns, in order, as soon as it is known; images are decoded while others are asked."""
-        if top < 1:
-            raise UserError(f"top {top} cannot be: give 1 or more")
-        pictures = list(expand([images] if isinstance(images, ONE_PICTURE) else images))
+        yield from self._answers(list(_expanded(images)), top, low_confidence)
+
+    def record(
+        self,
+        images: Picture | Sequence[Picture],
+        out: str | Path,
+        top: int = 5,
+        *,
+        low_confidence: float | None = None,
+        resume: bool = False,
+        strict: bool = False,
+        progress: Progress = SILENT,
+    ) -> Tally:
+        """Write what `predict` returns to a .jsonl, .csv or .parquet file as soon as it is known; return the counts.
+
+            lenext.load("photos.onnx").record("photos/", "answers.csv", low_confidence=0.6, resume=True).images
+
+        With `resume`, a file that is there is gone on with: images that it has answers to are passed over. With
+        `strict`, the first unreadable image ends it.
+
+        Raises:
+            UserError: no images; a file that is there already, or holds answers that were made otherwise.
+            LenextError: an unreadable image, where `strict`; the file cannot be written.
+        """
+        _require_sense(top, low_confidence)
+        named = list(_expanded(images))
+        if not named:
+            raise UserError("there is no image to answer; give files, or folders that hold some")
+        ranks = min(top, len(self.classes))
+        making = Making(self.name, self.fingerprint(), ranks, self.classes.ids is not None, low_confidence)
+        with Record(Path(out), making, resume=resume) as record:
+            left = [each for each in named if record.is_new(each[0])]
+            answers = self._answers(left, top, low_confidence) if left else iter(())
+            told = 0
+            for entry in progress.track(answers, "predicting", len(left), lambda _: 1):
+                if strict:
+                    require_read(entry)
+                record.append(entry)
+                if "error" in entry and (told := told + 1) <= TOLD:
+                    progress.note(f"skipped {entry['image']}: {entry['error']}")
+        return record.tally
+
+    def _answers(self, pictures: Sequence[Named], top: int, low_confidence: float | None) -> Iterator[dict[str, Any]]:
+        _require_sense(top, low_confidence)
         lanes = self.lanes(len(pictures))
         work = self._by_lanes if lanes.count > 1 else self._by_one
         for chunk, pixels, answers in work(lanes, in_chunks(pictures, lanes.images)):
@@ -102,8 +156,10 @@ class Predictor(ABC):
             for (name, _), decoded in zip(chunk, pixels, strict=True):
                 if isinstance(decoded, str):
                     yield {"image": name, "error": decoded}
-                else:
-                    yield {"image": name, "predictions": next(rows)}
+                    continue
+                best = next(rows)
+                doubt = {} if low_confidence is None else {LOW_CONFIDENCE: best[0]["probability"] < low_confidence}
+                yield {"image": name, "predictions": best, **doubt}
 
     def _by_lanes(self, lanes: Lanes, chunks: Iterator[list[Named]]) -> Iterator[Answered]:
         """Let each thread decode some images and ask about them."""
@@ -168,6 +224,23 @@ class Predictor(ABC):
         """Return the name of a class, and its WordNet id where it has one."""
         ids = self.classes.ids
         return {"label": self.class_names[index], **({"id": ids[index]} if ids else {})}
+
+
+def _require_sense(top: int, low_confidence: float | None) -> None:
+    if top < 1:
+        raise UserError(f"top {top} cannot be: give 1 or more")
+    if low_confidence is not None and not 0 <= low_confidence <= 1:
+        raise UserError(f"low confidence {low_confidence:g} is no probability; give 0 to 1")
+
+
+def require_read(entry: Mapping[str, Any]) -> None:
+    """Raise LenextError for the entry of an image that could not be read."""
+    if "error" in entry:
+        raise LenextError(f"{entry['image']} cannot be read: {entry['error']}")
+
+
+def _expanded(images: Picture | Sequence[Picture]) -> Iterator[Named]:
+    return expand([images] if isinstance(images, ONE_PICTURE) else images)
 
 
 def _asked(lanes: Lanes, pixels: list[NDArray[np.uint8] | str]) -> NDArray[np.float32]:

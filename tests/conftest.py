@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from launcher import Launcher
 import lenext
 from lenext import device
 from lenext.cli import main
+from lenext.deployment.exporting.export import ExportFormat
 from lenext.training.run import TrainResult
 
 # A busy machine is no failure, and a check of a change draws the same examples each time.
@@ -56,6 +58,19 @@ def digits_result(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
 def digits_run(digits_result: TrainResult) -> Path:
     """The run folder of `digits_result`; no test writes to it."""
     return Path(digits_result.run)
+
+
+@pytest.fixture(scope="session")
+def digits_files(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The trained run as exported files, by the name of their format; no test writes to them."""
+    folder, check = tmp_path_factory.mktemp("exported"), Path(__file__).parents[1] / "examples" / "digits"
+    endings: dict[ExportFormat, str] = {"onnx": "onnx", "openvino": "xml", "ncnn": "param"}
+    files = dict[str, Path]()
+    for format, ending in endings.items():
+        (folder / format).mkdir()
+        with warnings.catch_warnings(action="ignore"):  # of tracing, which pnnx needs
+            files[format] = lenext.export(digits_run, format, folder / format / f"digits.{ending}", check=check).out
+    return files
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,16 @@ import typer
 
 from lenext.cli.arguments import DeviceOption, ExcludeOption, JsonOption, ThreadsOption, WeightsOption, new_file
 from lenext.cli.evaluate_tables import print_comparisons, print_evaluation
-from lenext.cli.output import STARTED, TerminalProgress, elapsed, interrupts_held, print_json, refuse_hostile, say
+from lenext.cli.output import (
+    STARTED,
+    TerminalProgress,
+    elapsed,
+    interrupts_held,
+    print_json,
+    refuse_hostile,
+    refuse_unusable,
+    say,
+)
 
 if TYPE_CHECKING:
     from lenext.evaluation.evaluate import Evaluation
@@ -22,7 +31,9 @@ if TYPE_CHECKING:
 WORDS = "TARGET... DATA"
 WordsArgument = Annotated[
     list[str],
-    typer.Argument(metavar=WORDS, help="Run folders, model files, or a model's name with --weights; then the data."),
+    typer.Argument(
+        metavar=WORDS, help="Run folders, model or exported files, or a model's name with --weights; then the data."
+    ),
 ]
 SplitOption = Annotated[
     str | None, typer.Option(help="train, val, test, held-out or all; test, else val, else held-out.")
@@ -80,9 +91,12 @@ def evaluate(
     targets, data = _targets_and_data(words, weights)
     _require_sense(targets, ensemble, average, fit_weights, save, (out, report))
     paths = [new_file(path) for path in (out, report, save)]
-    refuse_hostile(*(targets if weights is None else [weights]))
+    if weights is None:
+        refuse_unusable(*targets)
+    else:
+        refuse_hostile(weights)
     with interrupts_held():
-        from lenext.classifier import load
+        from lenext.answering import answering
         from lenext.device import set_threads
         from lenext.evaluation.evaluate import evaluate_ensemble, evaluate_one
         from lenext.evaluation.examination import Examination
@@ -92,7 +106,7 @@ def evaluate(
     protocol(views)
     files = Files(*paths)
     set_threads(threads)
-    classifiers = [load(target, weights=weights, device=device) for target in targets]
+    classifiers = [answering(target, weights=weights, device=device) for target in targets]
     for notice in dict.fromkeys(classifier.presumed for classifier in classifiers if classifier.presumed):
         say(f"note: {notice}")
     exam = Examination(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,9 +14,15 @@ from lenext.cli.output import (
     plain_table,
     print_json,
     print_table,
+    printable,
     refuse_hostile,
     say,
 )
+
+if TYPE_CHECKING:
+    from lenext.deployment.exporting.int8 import Int8
+
+WORST = 10  # classes that are told one by one
 
 
 def export(
@@ -29,6 +35,8 @@ def export(
     check: Annotated[
         str | None, typer.Option(metavar="DATA", help="Real images to prove it by; those of the run if not given.")
     ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="In eight bits, calibrated; --check then has labels.")] = False,
+    max_drop: Annotated[float, typer.Option(help="Points of top-1 that eight bits may cost; over it no file.")] = 2.0,
     weights: WeightsOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
@@ -45,7 +53,9 @@ def export(
         from lenext.device import set_threads
 
     set_threads(threads)
-    found = write(target, format, out, check=check, weights=weights, progress=TerminalProgress())
+    found = write(
+        target, format, out, check=check, weights=weights, int8=int8, max_drop=max_drop, progress=TerminalProgress()
+    )
     if json:
         print_json(found.to_json())
         return
@@ -55,6 +65,23 @@ def export(
     for proof in found.proofs:
         table.add_row(proof.engine, f"{proof.images}", f"{proof.agreement:.1f} %", f"{proof.largest_gap:.1e}")
     print_table(table)
+    if found.int8:
+        _print_int8(found.int8)
     say(f"written: {found.out}, {found.bytes / 1e6:.1f} MB")
     if format != "safetensors" and not found.inside:
         say("note: it takes normalised pixels; how images become these stands in its metadata, which lenext follows")
+
+
+def _print_int8(found: Int8) -> None:
+    """Say what eight bits cost and brought."""
+    faster = ", ".join(f"{ratio:.2f} times as fast in {engine}" for engine, ratio in found.speed.items())
+    last = found.attempts[-1]
+    print(
+        f"int8: top-1 {last.top1:.1f} % of {found.judged} images, {found.float_top1:.1f} % in float32; calibrated by "
+        f"{found.calibrated} others"
+    )
+    print(f"{last.macs:.0f} % of the multiply-adds, {last.way}; {100 * found.size:.0f} % of the bytes; {faster}")
+    if max(found.speed.values()) < 1:
+        say("note: no engine here runs it faster than in float32, which serves better then")
+    for name, images, before, after in found.classes[:WORST]:
+        print(f"  {printable(name)}: {after} of {images} right, {before} before")

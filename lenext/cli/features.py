@@ -60,7 +60,8 @@ def features(
     with interrupts_held():
         from lenext.classifier import load
         from lenext.device import set_threads
-        from lenext.transfer.features import PICTURES, TABLES, require_suffix
+        from lenext.files import require_suffix
+        from lenext.transfer.features import PICTURES, TABLES
         from lenext.transfer.features import features as run
 
     for path, suffixes, what in ((out, TABLES, "embeddings"), (picture, PICTURES, "a picture")):

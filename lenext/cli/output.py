@@ -111,6 +111,21 @@ def refuse_hostile(*weights: str | None) -> None:
             inspect(Path(given))
 
 
+def refuse_unusable(*targets: str) -> None:
+    """Look at targets that are to answer images before torch is loaded: exported files, or others as weights.
+
+    Raises:
+        UserError: a file that is damaged, not safe to load, or not written by lenext.
+    """
+    from lenext.engines.exported import is_exported, read_exported
+
+    for target in targets:
+        if is_exported(target):
+            read_exported(target)
+        else:
+            refuse_hostile(target)
+
+
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait; torch aborts the process when one comes while it is being imported."""

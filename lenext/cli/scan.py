@@ -15,6 +15,7 @@ from lenext.cli.output import (
     print_json,
     print_table,
     refuse_hostile,
+    refuse_unusable,
     say,
 )
 
@@ -25,7 +26,7 @@ SHOWN = 20  # peaks in the table; --json has all
 
 
 def scan(
-    target: Annotated[str, typer.Argument(help="A run folder, a model file, or a model's name with --weights.")],
+    target: Annotated[str, typer.Argument(help="A run folder, a model or exported file, or a name with --weights.")],
     image: Annotated[Path, typer.Argument(help="An image, of any size.")],
     label: Annotated[str, typer.Option("--class", help="What to look for: a class's name, or its WordNet id.")],
     out: Annotated[Path | None, typer.Option(help="Where the picture goes: heat over the image, peaks boxed.")] = None,
@@ -48,15 +49,18 @@ def scan(
         raise typer.BadParameter("give --out map.png for the picture, --json for the peaks, or both")
     out = new_file(out)
     factors = parse_scales(scales)
-    refuse_hostile(weights or target)
+    if weights is None:
+        refuse_unusable(target)
+    else:
+        refuse_hostile(weights)
     with interrupts_held():
-        from lenext.classifier import load
+        from lenext.answering import answering
         from lenext.device import set_threads
         from lenext.files import write_atomically
         from lenext.scanning.scan import scan as run
 
     set_threads(threads)
-    classifier = load(target, weights=weights, device=device)
+    classifier = answering(target, weights=weights, device=device)
     if classifier.presumed:
         say(f"note: {classifier.presumed}")
     found = run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,8 @@ from lenext.engines.opening import open_engine
 from lenext.prediction import Lanes, Predictor
 
 FEW = 4  # images for each thread, up to which all threads work on one image
-CHUNK = 8  # images that a thread asks about at once
+CHUNK, MOST = 4 * 256 * 256, 64  # pixels and images that a thread asks about at once; more is no faster
+TASKS = 8  # for each thread, at least, so that all end at about the same time
 
 
 class ExportedPredictor(Predictor):
@@ -49,11 +51,26 @@ class ExportedPredictor(Predictor):
         """What the file says of itself."""
         return self.file.metadata
 
+    def fingerprint(self) -> str:
+        """Return the digest of the file, with that of its weights where these stand beside it."""
+        digest = hashlib.sha256()
+        beside = self.file.path.with_suffix(".bin")
+        for path in (self.file.path, *([beside] if self.file.format != "onnx" else [])):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
     def lanes(self, images: int) -> Lanes:
         """Return how so many images are best asked about."""
+        height, width = self.form.size
+        chunk = max(1, min(MOST, CHUNK // (height * width), images // (TASKS * self.threads)))
         if images <= FEW * self.threads or self.threads == 1:
-            return Lanes(1, max(1, min(images, CHUNK)), self.loaded(self.threads).answer)
-        return Lanes(self.threads, CHUNK, self.loaded(1).answer)
+            return Lanes(1, chunk, self.loaded(self.threads).answer)
+        return Lanes(self.threads, chunk, self.loaded(1).answer)
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, H, W, C) of the `form` -> probabilities (N, classes)."""
+        return self.loaded(self.threads).answer(pixels)
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) of the `form` -> logits (N, classes)."""

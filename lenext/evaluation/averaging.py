@@ -86,6 +86,7 @@ def soup(classifiers: Sequence[Classifier], names: Sequence[str]) -> Classifier:
         UserError: runs of different architectures, classes or preprocessing.
     """
     first = classifiers[0]
+    states = [classifier.model.state_dict() for classifier in classifiers]
     for other, name in zip(classifiers[1:], names[1:], strict=True):
         for what, a, b in (
             ("architecture", first.model.spec, other.model.spec),
@@ -97,7 +98,6 @@ def soup(classifiers: Sequence[Classifier], names: Sequence[str]) -> Classifier:
                     f"weights can be averaged of one architecture alone, with the same classes and preprocessing: the "
                     f"{what} of {names[0]} and {name} differ; average their probabilities"
                 )
-    states = [classifier.model.state_dict() for classifier in classifiers]
     mean = {name: _mean([state[name] for state in states]) for name in states[0]}
     model = copy.deepcopy(first.model)
     model.load_state_dict(mean)

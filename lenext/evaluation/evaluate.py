@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from lenext.answering import EngineNetwork
 from lenext.classifier import Classifier
 from lenext.data.reading import Reading
 from lenext.errors import UserError
@@ -26,6 +27,7 @@ from lenext.evaluation.result import EvaluationResult, Gain
 from lenext.evaluation.significance import Significance, holm, of_same_images
 from lenext.evaluation.views.protocols import protocol
 from lenext.explanation.mistakes import Reasons
+from lenext.prediction import Predictor
 from lenext.progress import SILENT, Progress
 
 
@@ -46,7 +48,7 @@ class Evaluation:
 
 
 def evaluate(
-    target: str | Path | Classifier,
+    target: str | Path | Predictor,
     data: str | Path,
     *,
     views: str = CENTER,
@@ -62,8 +64,9 @@ def evaluate(
 
         lenext.evaluate("runs/lenet5-digits", "digits").top1
 
-    `views` is how each image is looked at, one of `lenext.evaluation.views.protocols.PROTOCOLS`; beside any but
-    `center`, the gain over `center` is measured too. `split` is `train`, `val`, `test`, `held-out` or `all`; where it
+    `target` is a run folder, a file that lenext wrote or exported, or what `lenext.load` gave. `views` is how each
+    image is looked at, one of `lenext.evaluation.views.protocols.PROTOCOLS`; beside any but `center`, the gain over
+    `center` is measured too. `split` is `train`, `val`, `test`, `held-out` or `all`; where it
     is None, it is `test`, else `val`, else the images that training did not see, which is the whole where it saw none
     (known by the bytes of each image). The model chooses among all its classes, or, with `among_present`, among those
     of the data. Unreadable images are left out, or, with `strict`, an error. `seed` is that of places that are drawn.
@@ -82,7 +85,7 @@ def evaluate(
 
 
 def ensemble(
-    targets: Sequence[str | Path | Classifier],
+    targets: Sequence[str | Path | Predictor],
     data: str | Path,
     *,
     average: Average = "probabilities",
@@ -206,8 +209,10 @@ def evaluate_ensemble(exam: Examination, views: str, *, average: Average, fit_we
     return Evaluation(result, sitting.judgement, exam.images, sitting.class_names, (*members, result), blend, reasons)
 
 
-def _reasons(exam: Examination) -> Reasons:
-    """Return what tells what led to the answers of the first classifier."""
+def _reasons(exam: Examination) -> Reasons | None:
+    """Return what tells what led to the answers of the first classifier; of an exported file nobody can."""
+    if isinstance(exam.classifiers[0].model, EngineNetwork):
+        return None
     return Reasons(exam.classifiers[0], exam.columns[0] if exam.among_present else None)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lenext.classifier import Classifier, load
+from lenext.answering import EngineNetwork, answering
+from lenext.classifier import Classifier
 from lenext.data.loader import Loader
 from lenext.data.opening import open_source
 from lenext.data.reading import Reading
@@ -21,6 +22,7 @@ from lenext.evaluation.choosing import Chosen, choose, columns_of
 from lenext.evaluation.judge import Judgement, judge
 from lenext.evaluation.views.looking import look
 from lenext.evaluation.views.protocols import Protocol, protocol
+from lenext.prediction import Predictor
 from lenext.progress import SILENT, Progress
 
 CENTER = "center"  # each image once, fitted as in training
@@ -60,7 +62,7 @@ class Examination:
 
     def __init__(
         self,
-        targets: Sequence[str | Path | Classifier],
+        targets: Sequence[str | Path | Predictor],
         data: str | Path,
         *,
         split: str | None = None,
@@ -82,8 +84,8 @@ class Examination:
             UserError: a class of the data that a model lacks, or data that cannot be opened.
         """
         began = time.perf_counter() if started is None else started
-        self.classifiers = [each if isinstance(each, Classifier) else load(each, device=device) for each in targets]
-        self.names = _apart(names or [each.name if isinstance(each, Classifier) else str(each) for each in targets])
+        self.classifiers = [answering(each, device=device) for each in targets]
+        self.names = _apart(names or [each.name if isinstance(each, Predictor) else str(each) for each in targets])
         self.source = open_source(data, exclude=exclude, progress=progress)
         self.columns = [columns_of(self.source, classifier) for classifier in self.classifiers]
         self.split, self.strict, self.among_present = split, strict, among_present
@@ -117,6 +119,8 @@ class Examination:
         """Raise UserError where there is no protocol called `views`, or a network that it does not fit."""
         way = protocol(views)
         for name, classifier in zip(self.names, self.classifiers, strict=True):
+            if way.dense and isinstance(classifier.model, EngineNetwork):
+                classifier.model.refuse()
             if way.finer and not classifier.model.head.shifts:
                 raise UserError(
                     f"views {views} shift the last pool, and that of {name} is global; take dense or multi-scale, or a "

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenext.errors import UserError
 from lenext.evaluation.answers import write_answers
 from lenext.evaluation.evaluate import Evaluation
 from lenext.evaluation.examination import CENTER
 from lenext.evaluation.pages.evaluation_page import EvaluationPage, Standing, write_evaluation_page
 from lenext.evaluation.result import EvaluationResult
+from lenext.files import require_suffix
 from lenext.weights.model_file import model_metadata, write_model_file
 
 
@@ -30,8 +30,8 @@ class Files:
             (self.page, "a page", (".html",)),
             (self.model, "weights", (".safetensors",)),
         ):
-            if path is not None and path.suffix.lower() not in suffixes:
-                raise UserError(f"{path} cannot hold {what}; give a name that ends in {' or '.join(suffixes)}")
+            if path is not None:
+                require_suffix(path, suffixes, what)
 
 
 def write_evaluation(evaluation: Evaluation, files: Files, *, data: str, command: str) -> Iterator[Path]:

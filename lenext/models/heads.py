@@ -8,7 +8,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from lenext.errors import UserError
-from lenext.models.sliding import Sliding, refuse_shifts, sliding
+from lenext.models.sliding import AtEachPlace, Sliding, refuse_shifts, sliding
 
 
 class Head(nn.Module, ABC):
@@ -30,6 +30,15 @@ class Head(nn.Module, ABC):
     def linear(self) -> nn.Linear | None:
         """The last layer, where the logits are one dense layer on the embedding; None where they are not."""
         return self.classifier if isinstance(self.classifier, nn.Linear) else None
+
+    def logits_and_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and what the head answers at each place of the map: -> (N, classes), (N, classes, h, w).
+
+        Where the head is a pool and one dense layer, the mean over the places is the logit. One that answers only the
+        map as a whole has one place.
+        """
+        logits = self(x)
+        return logits, logits[:, :, None, None]
 
     def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
         """Return what gives the answer of this head at every window of a map: (N, C, H, W) -> (N, classes, h, w).
@@ -173,6 +182,12 @@ class PoolHead(Head):
         embedded: Tensor = self.dropout(self.after(x))
         return embedded
 
+    def logits_and_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and what the head answers at each place of the map: -> (N, classes), (N, classes, h, w)."""
+        x = self.before(x)
+        rest = nn.Sequential(self.after, self.dropout, self.classifier)
+        return rest(self.flatten(self.pool(x))), AtEachPlace(rest)(x)
+
     def sliding(self, window: tuple[int, int], *, shifted: bool = False) -> nn.Module:
         """Return what gives this head's answer at every window of a map: (N, C, H, W) -> (N, classes, h, w).
 
@@ -207,6 +222,11 @@ class ClassMapHead(Head):
         """Return the mean of each map that enters `classifier`: (N, C, H, W) -> (N, C)."""
         pooled: Tensor = self.flatten(self.pool(x))
         return pooled
+
+    def logits_and_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and the maps that they are the means of: -> (N, classes), (N, classes, h, w)."""
+        maps = self.activation(self.classifier(x))
+        return self.flatten(self.pool(maps)), maps
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits: (N, C, H, W) -> (N, classes)."""

@@ -53,7 +53,10 @@ class PyramidHead(Head):
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the last hidden layer: (N, C, H, W) -> (N, hidden)."""
-        x = torch.cat([F.adaptive_max_pool2d(x, side).flatten(1) for side in LEVELS], 1)  # (N, 63 C)
+        if torch.compiler.is_exporting():  # for ONNX has no adaptive pools
+            x = PyramidPool(LEVELS, (x.shape[2], x.shape[3]))(x).flatten(1)  # (N, 63 C)
+        else:
+            x = torch.cat([F.adaptive_max_pool2d(x, side).flatten(1) for side in LEVELS], 1)  # (N, 63 C)
         embedded: Tensor = self.dropout2(self.dense2(self.dropout1(self.dense1(x))))
         return embedded
 

@@ -20,7 +20,7 @@ class SlidingDense(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', h, w)"""
         height, width = (side - kernel + 1 for side, kernel in zip(x.shape[2:], self.kernel_size, strict=True))
-        if torch.compiler.is_exporting() or not 0 < len(x) * height * width <= FEW:  # a file has one way for all
+        if not 0 < len(x) * height * width <= FEW:
             return super().forward(x)
         windows = x.unfold(2, self.kernel_size[0], 1).unfold(3, self.kernel_size[1], 1)  # (N, C, h, w, *kernel)
         if self.weight.is_contiguous():

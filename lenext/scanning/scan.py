@@ -12,15 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenext.classifier import Classifier, load
+from lenext.answering import EngineNetwork, answering
+from lenext.classifier import Classifier
 from lenext.data.reading import free_memory
 from lenext.dense import DenseClassifier, densify
 from lenext.errors import LenextError, UserError
-from lenext.prediction import Picture
+from lenext.prediction import Picture, Predictor
 from lenext.progress import SILENT, Progress
 from lenext.scanning.peaks import ClassMap, Peak, find_peaks
 from lenext.scanning.pixels import Pixels, open_pixels
 from lenext.scanning.tiles import Span, Tiling
+from lenext.scanning.windows import Windows, WindowTiling
 from lenext.weights.classes import ClassList
 
 SCALES = (0.5, 1.0, 2.0)
@@ -78,7 +80,7 @@ class Scan:
 
 
 def scan(
-    target: str | Path | Classifier,
+    target: str | Path | Predictor,
     image: Picture,
     label: str,
     *,
@@ -95,21 +97,23 @@ def scan(
         found = lenext.scan("runs/lenet5_valid-mnist", "page.png", "7", scales=(1,))
         found.peaks[0].x, found.peaks[0].probability
 
-    `target` and `weights` are what `lenext.load` takes, or a classifier of it; `image` is a file, a PIL image or a
-    uint8 array. The dense form of the classifier answers on the image at each of `scales`, times its own size; those
-    at which it would be smaller than the window are left out. With `finer`, the last pool is shifted. A class called
-    background stands for nothing, and competes with no other. `tile` is the longest side, in pixels, that is worked on
-    at once: as much as the free memory holds, where it is None. The tiles overlap so far that they change no answer.
+    `target` and `weights` are what `lenext.load` takes, or what it gave; `image` is a file, a PIL image or a uint8
+    array. The dense form of the classifier answers on the image at each of `scales`, times its own size; those at which
+    it would be smaller than the window are left out. With `finer`, the last pool is shifted. An exported file, which
+    answers one window at a time, is asked about those that lie a quarter of their side apart, or with `finer` an
+    eighth. A class called background stands for nothing, and competes with no other. `tile` is the longest side, in
+    pixels, that is worked on at once: as much as the free memory holds, where it is None. The tiles overlap so far
+    that they change no answer.
 
     Raises:
         UserError: no such class, an image that cannot be read or is smaller than the window, a tile too small, or any
             for a network each of whose places sees the whole image.
     """
     factors = _checked(scales, threshold, tile)
-    classifier = target if isinstance(target, Classifier) else load(target, weights=weights, device=device)
+    classifier = answering(target, weights=weights, device=device)
     index = classifier.index_of(label)
     pixels = open_pixels(image, classifier.preprocessing.form.channels or 3)
-    dense = densify(classifier.model, classifier.preprocessing.form.size, finer=finer).eval()
+    dense = _sliding(classifier, finer)
     sizes = {factor: _scaled(pixels, factor) for factor in factors}
     sizes = {factor: size for factor, size in sizes.items() if size[0] >= dense.size[0] and size[1] >= dense.size[1]}
     if not sizes:
@@ -139,7 +143,7 @@ class Scanner:
     """A classifier in its dense form, asked about one of its classes, and the image."""
 
     classifier: Classifier
-    dense: DenseClassifier
+    dense: DenseClassifier | Windows
     pixels: Pixels
     index: int
 
@@ -149,7 +153,7 @@ class Scanner:
         Raises:
             UserError: it cannot be cut into such tiles.
         """
-        tiling = Tiling(self.dense)
+        tiling = WindowTiling(self.dense) if isinstance(self.dense, Windows) else Tiling(self.dense)
         side = tiling.fitting(free_memory()) if tile is None else tile
         plans = {scale: self._plan(tiling, size, side) for scale, size in sizes.items()}
         work = [(scale, row, column) for scale, (rows, columns) in plans.items() for row in rows for column in columns]
@@ -161,7 +165,7 @@ class Scanner:
                 yield self._joined(scale, sizes[scale], parts)
                 parts = []
 
-    def _plan(self, tiling: Tiling, size: tuple[int, int], side: int) -> tuple[list[Span], list[Span]]:
+    def _plan(self, tiling: Tiling | WindowTiling, size: tuple[int, int], side: int) -> tuple[list[Span], list[Span]]:
         if tiling.whole and max(size) > side:
             raise UserError(
                 f"{self.classifier.name} sees the whole image at every place, so that no part of it can be answered "
@@ -207,6 +211,14 @@ class Scanner:
             step=(self.dense.stride * down, self.dense.stride * right),
             window=(high * down, wide * right),
         )
+
+
+def _sliding(classifier: Classifier, finer: bool) -> DenseClassifier | Windows:
+    """Return the classifier as it answers at every window of a larger image."""
+    size = classifier.preprocessing.form.size
+    if isinstance(classifier.model, EngineNetwork):
+        return Windows(classifier.model, size, finer=finer)
+    return densify(classifier.model, size, finer=finer).eval()
 
 
 def _checked(scales: Sequence[float], threshold: float, tile: int | None) -> list[float]:

@@ -2,7 +2,8 @@
 
 Such norms have mean 0 and variance 1, and do nothing in evaluation. In training they would normalise by the batch, and
 so undo what was folded. With the statistics of real images in them, and scales and shifts that make up for it, the
-network answers as before, and training begins from there.
+network answers as before, and training begins from there. The same helps norms that were not folded, where new images
+are unlike those that their statistics are of.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ def _is_folded(norm: nn.BatchNorm2d) -> bool:
 
 
 @torch.no_grad()
-def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor]) -> bool:
-    """Give each folded norm the mean and variance of what reaches it, of images (N, C, H, W).
+def unfold_norms(model: ImageClassifier, batches: Iterable[Tensor], *, every: bool = False) -> bool:
+    """Give each folded norm, or `every` one, the mean and variance of what reaches it, of images (N, C, H, W).
 
     The model's answers stay the same. Frozen norms, which use the statistics that they have in training too, are left
     as they are; returned is whether there are others.
     """
-    folded = {name: norm for name, norm in _norms(model).items() if _is_folded(norm)}
-    trained = {name: norm for name, norm in folded.items() if norm.weight.requires_grad}
+    wanted = {name: norm for name, norm in _norms(model).items() if every or _is_folded(norm)}
+    trained = {name: norm for name, norm in wanted.items() if norm.weight.requires_grad}
     if not trained:
         return False
     sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, norm in trained.items()}

@@ -27,6 +27,7 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
+from lenext.training.fitted_head import fit_last_layer
 from lenext.training.folded_norms import has_folded_norms, unfold_norms
 from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
@@ -36,6 +37,7 @@ from lenext.training.recipes import Recipe, Situation, about, make_recipe, remar
 from lenext.training.recipes.situation import all_grey, training_split
 from lenext.training.settings import Settings, network_rates
 from lenext.training.similarity import measured_separation
+from lenext.transfer.heads import CHOOSING, by_turns
 from lenext.transfer.separation import Separation
 from lenext.weights.classes import ClassList
 
@@ -107,9 +109,11 @@ def prepare(
     memory = require_memory(step_memory(model, recipe, -(-images // group.world), device), progress)
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
-    notes += _told_of_parts(recipe, start, source.class_names)
-    if start and has_folded_norms(model):
+    notes += _told_of_parts(recipe, start, source.class_names, settings.overrides)
+    if start and (recipe.fit_norms or has_folded_norms(model)):
         notes += _unfold(model, data, recipe, device, settings)
+    if recipe.fit_head and start and _can_be_fitted(start):
+        notes += _fit_head(model, data, recipe, device, settings, group, progress)
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -167,7 +171,10 @@ def _begin(
         measured = partial(_measured, start, stored, source, device, settings.seed, progress)
         said = record["separation"] if record and "recipe" in record else group.agreed(measured)
     separation = Separation(tuple(said["top1"]), said["drop"], said["before"]) if said else None
-    situation = replace(situation, size=stored.form.size, separation=separation)  # the size is that of the images
+    fitted = recipe.fit_head and _can_be_fitted(start)
+    situation = replace(  # the size is that of the images
+        situation, size=stored.form.size, head_fitted=fitted, separation=separation
+    )
     recipe = make_recipe(settings.recipe, situation, settings.overrides)
     if recipe.drop_stages and "drop_stages" not in options:
         options = {**network_rates(recipe), **settings.options}
@@ -175,9 +182,18 @@ def _begin(
     return _Beginning(recipe, options, start, stored, separation)
 
 
-def _told_of_parts(recipe: Recipe, start: Pretrained | None, class_names: Sequence[str]) -> list[str]:
+def _can_be_fitted(start: Pretrained) -> bool:
+    """Say whether the last layer is one dense layer for classes of which the weights know none."""
+    return start.new_head and start.model.head.linear is not None
+
+
+def _told_of_parts(
+    recipe: Recipe, start: Pretrained | None, class_names: Sequence[str], overrides: Mapping[str, Any]
+) -> list[str]:
     """Return what is to be known of frozen parts, and of a last layer for other classes."""
     notes = []
+    if recipe.fit_head and "fit_head" in overrides and not start:
+        notes.append("note: fit_head does nothing without weights to start from")
     if (recipe.freeze or recipe.unfreeze) and not start:
         parts = recipe.freeze or AT_FIRST
         notes.append(f"note: {parts} stays as it was drawn, at random; --weights says what to start from")
@@ -233,7 +249,8 @@ def _situation(settings: Settings, source: Source) -> Situation:
     split, images = training_split(source)
     if split is None or not len(split):
         return settings.situation(1)
-    return replace(settings.situation(max(1, images)), grey=settings.channels == 1 or all_grey(split))
+    grey = settings.channels == 1 or all_grey(split)
+    return replace(settings.situation(max(1, images)), estimated=images != len(split), grey=grey)
 
 
 def _model(
@@ -268,15 +285,45 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
 def _unfold(
     model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
 ) -> list[str]:
-    """Give the norms of weights made for shipping statistics of some images, where they are trained, now or later."""
-    frozen = model.frozen
+    """Give the norms that are trained, now or later, statistics of some images; or those alone that were folded."""
+    frozen, were_folded = model.frozen, has_folded_norms(model)
     if recipe.unfreeze:
         model.freeze_exactly(())
     count = min(STATISTICS, len(data.train.images))
     chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
+    loader = _as_judged(data, chosen, recipe, device, settings)
+    changed = unfold_norms(model, (batch.images for batch in loader.in_order()), every=recipe.fit_norms)
+    model.freeze_exactly(frozen)
+    if changed and were_folded:
+        return [f"note: the weights came with folded norms, which got the statistics of {count} images"]
+    return [f"note: the norms start with the statistics of {count} of the images"] if changed else []
+
+
+def _fit_head(
+    model: ImageClassifier,
+    data: TrainingData,
+    recipe: Recipe,
+    device: torch.device,
+    settings: Settings,
+    group: Group,
+    progress: Progress,
+) -> list[str]:
+    """Let the last layer start as a head that was fitted to some of the images, each process embedding its part."""
+    chosen = by_turns(data.train.labels, CHOOSING, settings.seed)
+    labels = data.train.labels[chosen]
+    if len(np.unique(labels)) < 2 or not all(weight.requires_grad for weight in model.head.classifier.parameters()):
+        return []
+    loader = _as_judged(data, chosen[group.own(len(chosen))], recipe, device, settings)
+    batches = progress.track(loader.in_order(), "fitting the last layer", len(loader), len)
+    if not fit_last_layer(model, (batch.images for batch in batches), labels, settings.seed, group):
+        return []
+    return [f"note: the last layer starts as the logistic regression on {len(chosen):,} images"]
+
+
+def _as_judged(
+    data: TrainingData, chosen: NDArray[np.int64], recipe: Recipe, device: torch.device, settings: Settings
+) -> Loader:
+    """Return batches of some of the images to train on, as those to judge by are seen."""
     form = data.preprocessing.form
     some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
-    loader = Loader(some, data.preprocessing, batch_size=32, device=device)
-    unfolded = unfold_norms(model, (batch.images for batch in loader.in_order()))
-    model.freeze_exactly(frozen)
-    return [f"note: the weights came with folded norms, which got the statistics of {count} images"] if unfolded else []
+    return Loader(some, data.preprocessing, batch_size=32, device=device)

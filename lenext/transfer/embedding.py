@@ -83,6 +83,11 @@ def embed(
     return Embedded(values, seconds, kept=False)
 
 
+def is_kept(classifier: Classifier, reading: Reading, *, views: str = CENTER, seed: int = 0) -> bool:
+    """Say whether the embeddings of these images, from the last stage, are kept; they may turn out damaged."""
+    return _place(classifier, reading, None, views, seed).exists()
+
+
 def require_embeddable(views: str) -> None:
     """Raise UserError where there are no views of this name, or they are of the dense form."""
     if protocol(views).dense:

@@ -16,7 +16,7 @@ from lenext.data.opening import open_source
 from lenext.data.reading import Reading, read_split
 from lenext.data.source import split_name
 from lenext.errors import UserError
-from lenext.files import stamped, write_atomically
+from lenext.files import require_suffix, stamped, write_atomically
 from lenext.progress import SILENT, Progress
 from lenext.transfer.embedding import embed
 from lenext.transfer.heads import by_turns
@@ -176,12 +176,6 @@ def features(
         [name for name, reading in zip(wanted, readings, strict=True) for _ in range(len(reading.images))],
         classifier.name, stage, classifier.preprocessing.to_json(), skipped,
     )  # fmt: skip
-
-
-def require_suffix(path: Path, suffixes: tuple[str, ...], what: str) -> None:
-    """Raise UserError where the name of a file does not say what it holds."""
-    if path.suffix.lower() not in suffixes:
-        raise UserError(f"{path} cannot hold {what}; give a name that ends in {' or '.join(suffixes)}")
 
 
 def project(values: NDArray[np.float32], projection: Projection, seed: int = 0) -> NDArray[np.float64]:

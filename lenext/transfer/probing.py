@@ -15,7 +15,7 @@ from lenext.classifier import Classifier
 from lenext.data.caching import digests_of
 from lenext.data.cores import available_cores
 from lenext.data.opening import open_source
-from lenext.data.reading import Reading, read_split
+from lenext.data.reading import Reading
 from lenext.data.source import ALL, Source, Split, split_name
 from lenext.errors import UserError
 from lenext.evaluation.intervals import percent_wilson
@@ -25,6 +25,7 @@ from lenext.transfer.backbones import Backbone, find_backbones
 from lenext.transfer.embedding import CENTER, Embedded, embed, require_embeddable
 from lenext.transfer.heads import HEADS, HeadName, by_turns, fit_head
 from lenext.transfer.linear import require_linear, write_linear
+from lenext.transfer.rereading import read_to_embed
 
 FOLDS = 5
 
@@ -130,8 +131,9 @@ def probe(
     `models` are what `lenext.transfer.backbones.find_backbones` takes. Every image is judged once, by heads that were
     fitted to the other folds; images of equal bytes count once. Those of `train` and `val` take part, or of the whole;
     never those of `test`, unless `split` says so. `views` is how each image is looked at, `images` how many are drawn
-    where there are more. Embeddings are kept, so that a second probe of the same images only reads them and fits heads.
-    `out` is a model file for the backbone that logistic regression does best on, with such a head fitted to all images.
+    where there are more. Embeddings are kept, so that a second probe of the same images only reads their bytes and fits
+    heads. `out` is a model file for the backbone that logistic regression does best on, with such a head fitted to all
+    images.
 
     Raises:
         UserError: an unknown backbone, head or split, too few images, or weights that cannot be read.
@@ -144,15 +146,16 @@ def probe(
         raise UserError(f"out {out} holds a logistic head, and {', '.join(heads)} alone are to be fitted; add logistic")
     source = open_source(data, exclude=exclude, progress=progress)
     whole, names = _taken(source, split)
-    taken = whole.take(_distinct(whole, images, seed, progress))
+    kept, digests = _distinct(whole, images, seed, progress)
+    taken = whole.take(kept)
     tried = [
-        _try(backbone, source, taken, heads, views, folds, device, seed, out is not None, progress)
+        _try(backbone, source, taken, digests, heads, views, folds, device, seed, out is not None, progress)
         for backbone in backbones
     ]
     tried.sort(key=lambda each: -each.probed.best.top1)
     if out is not None:
-        kept = max(tried, key=lambda each: each.probed.of("logistic").top1)
-        _write_best(Path(out), kept, source, views, seed)
+        best = max(tried, key=lambda each: each.probed.of("logistic").top1)
+        _write_best(Path(out), best, source, views, seed)
     skipped = dict(each for one in tried for each in one.skipped)
     copies = len(whole) - len(taken) if images is None else 0
     return ProbeResult(
@@ -166,6 +169,7 @@ def _try(
     backbone: Backbone,
     source: Source,
     taken: Split,
+    digests: NDArray[np.uint64],
     heads: Sequence[HeadName],
     views: str,
     folds: int,
@@ -179,7 +183,7 @@ def _try(
         progress.note(f"note: {backbone.called}: {classifier.presumed}")
     if to_write:
         require_linear(classifier)
-    reading = read_split(taken, classifier.preprocessing.form, what="reading images", progress=progress)
+    reading = read_to_embed(classifier, taken, digests, views=views, seed=seed, progress=progress)
     parts = _folds(source, reading.labels, folds, seed)
     _tell_trained_on(backbone.called, classifier, reading, progress)
     embedded = embed(classifier, reading, views=views, seed=seed, what=backbone.called, progress=progress)
@@ -254,15 +258,18 @@ def joined(splits: Sequence[Split]) -> Split:
     )
 
 
-def _distinct(split: Split, most: int | None, seed: int, progress: Progress) -> NDArray[np.int64]:
+def _distinct(
+    split: Split, most: int | None, seed: int, progress: Progress
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Return the images that differ by their bytes, in order, some of each class where there are more than `most`.
 
-    Those that cannot be opened are among them, to be told when they are read.
+    Those that cannot be opened are among them, to be told when they are read. Their digests come with them.
     """
     digests = digests_of(split, available_cores(), progress, what="comparing bytes")
     first = np.unique(digests, return_index=True)[1]
     kept = np.union1d(first[digests[first] != 0], np.flatnonzero(digests == 0)).astype(np.int64)
-    return kept if most is None else kept[by_turns(split.labels[kept], most, seed)]
+    kept = kept if most is None else kept[by_turns(split.labels[kept], most, seed)]
+    return kept, digests[kept]
 
 
 def _folds(

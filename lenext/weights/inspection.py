@@ -23,6 +23,7 @@ from lenext.weights.pickle_walk import RefusedError, Walk, refusal
 Kind = Literal["safetensors", "zip", "legacy"]
 PICKLED = (".pth", ".pt", ".th", ".bin", ".ckpt", ".tar")
 SUFFIXES = (".safetensors", *PICKLED)
+EXPORTED = (".onnx", ".xml", ".param")  # what lenext export writes for other engines
 LARGEST_HEADER = 16 << 20  # bytes; 20,000 class names and the digests of a million images fit
 LARGEST_PICKLE = 32 << 20
 LARGEST_DIRECTORY = 8 << 20  # bytes; a file takes some hundred
@@ -52,6 +53,11 @@ def inspect(path: Path) -> Kind:
             the memory.
     """
     suffix = path.suffix.lower()
+    if suffix in EXPORTED:
+        raise UserError(
+            f"{path} is a file for other engines, which answers (predict, evaluate, scan) but has no weights to load; "
+            "give the run or weights that it was exported from"
+        )
     if suffix not in SUFFIXES:
         raise UserError(f"{path} is no file of weights; give a run folder or a file that ends in {', '.join(SUFFIXES)}")
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Answer
+from interruptible import interruptible
 from pictures import class_folder
 
 import lenext
@@ -36,17 +37,15 @@ def test_a_signal_leaves_what_was_finished(tmp_path: Path, sent: signal.Signals,
         "--out",
         tmp_path / "run",
     ]
-    training = subprocess.Popen(
-        [sys.executable, "-m", "lenext", *map(str, words)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert training.stderr is not None
-    lines = []
-    for line in training.stderr:
-        lines.append(line)
-        if line.startswith("epoch   2"):
-            training.send_signal(sent)
-            break
-    out, err = training.communicate(timeout=60)
+    with interruptible(*words, stdout=subprocess.PIPE) as training:
+        assert training.stderr is not None
+        lines = []
+        for line in training.stderr:
+            lines.append(line)
+            if line.startswith("epoch   2"):
+                training.send_signal(sent)
+                break
+        out, err = training.communicate(timeout=60)
     assert training.returncode == code
     assert out == ""
     assert err.splitlines()[-1] == f"lenext: {word}"
@@ -114,12 +113,10 @@ def test_closed_streams_are_no_error() -> None:
 
 @pytest.mark.parametrize("seconds", [1.5, 2.2])
 def test_an_interrupt_while_torch_is_loaded_is_an_interrupt(seconds: float, tmp_path: Path) -> None:
-    words = ["train", "digits", "--model", "lenet5", "--out", str(tmp_path / "run")]
-    training = subprocess.Popen(
-        [sys.executable, "-m", "lenext", *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    time.sleep(seconds)
-    training.send_signal(signal.SIGINT)
-    _, err = training.communicate(timeout=60)
+    words = ["train", "digits", "--model", "lenet5", "--out", tmp_path / "run"]
+    with interruptible(*words, stdout=subprocess.DEVNULL) as training:
+        time.sleep(seconds)
+        training.send_signal(signal.SIGINT)
+        _, err = training.communicate(timeout=60)
     assert training.returncode == 130
     assert err.splitlines()[-1] == "lenext: interrupted"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Answer
+from interruptible import interruptible
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -188,13 +187,11 @@ def test_heat_fades_beyond_the_outermost_cells(digits_run: Path, page: Path) -> 
 def test_an_interrupt_leaves_nothing(digits_run: Path, tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (3_000, 3_000), np.uint8)).save(tmp_path / "noise.png")
     out = tmp_path / "map.png"
-    words = ["scan", str(digits_run), str(tmp_path / "noise.png"), "--class", "3", "--scales", "1,2,4", "--tile", "300"]
-    started = subprocess.Popen(
-        [sys.executable, "-m", "lenext", *words, "--threads", "1", "--out", str(out)], stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(4)
-    started.send_signal(signal.SIGINT)
-    _, told = started.communicate(timeout=60)
+    words = ["scan", digits_run, tmp_path / "noise.png", "--class", "3", "--scales", "1,2,4", "--tile", "300"]
+    with interruptible(*words, "--threads", "1", "--out", out) as started:
+        time.sleep(4)
+        started.send_signal(signal.SIGINT)
+        _, told = started.communicate(timeout=60)
     assert started.returncode == 130
     assert told.splitlines()[-1] == "lenext: interrupted"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noise.png"]

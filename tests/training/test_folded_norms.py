@@ -32,6 +32,7 @@ def folded(model: ImageClassifier) -> ImageClassifier:
 @pytest.fixture
 def trained() -> ImageClassifier:
     """A network whose norms have seen some images."""
+    torch.manual_seed(0)
     model = lenext.create("resnet20_cifar")
     with torch.no_grad():
         for _ in range(50):
@@ -68,6 +69,17 @@ def test_statistics_come_back_and_the_answers_stay(trained: ImageClassifier) -> 
         assert (in_training - expected).norm() > 0.5 * expected.norm()  # what folding does to further training
         unfold_norms(trained, images.split(16))
         assert not has_folded_norms(trained)
+        torch.testing.assert_close(trained(images), expected, rtol=1e-3, atol=1e-3)
+        assert (trained.train()(images) - expected).norm() < 0.02 * expected.norm()
+
+
+def test_norms_that_saw_other_images_may_get_statistics_too(trained: ImageClassifier) -> None:
+    images = 3 * torch.rand(64, 3, 32, 32) + 1
+    with torch.no_grad():
+        expected = trained(images)
+        assert not unfold_norms(trained, [images])
+        assert (copy.deepcopy(trained).train()(images) - expected).norm() > 0.5 * expected.norm()
+        assert unfold_norms(trained, images.split(16), every=True)
         torch.testing.assert_close(trained(images), expected, rtol=1e-3, atol=1e-3)
         assert (trained.train()(images) - expected).norm() < 0.02 * expected.norm()
 

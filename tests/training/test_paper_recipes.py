@@ -43,7 +43,7 @@ def test_every_model_of_a_recipe_exists_and_is_in_one_alone() -> None:
 def test_every_recipe_says_what_it_is(name: str) -> None:
     known = about(name)
     assert len(description(name)) > 50
-    assert known.paper or name == "finetune"
+    assert known.paper
     words = shlex.split(known.command)
     assert words[:2] == ["lenext", "train"]
     model = words[words.index("--model") + 1]

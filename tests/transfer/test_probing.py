@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import class_folder
+from pictures import class_folder, png, stripes
 
 import lenext
 from lenext.data.holdout import digest
@@ -172,3 +172,39 @@ def test_features_that_cannot_be_are_told(
     assert answer.code == 2
     assert told in answer.err
     assert not list(tmp_path.glob("f.*"))
+
+
+def test_a_second_probe_decodes_nothing(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = class_folder(tmp_path / "photos", images=12)
+    (photos / "upright" / "broken.png").write_bytes(b"no image")
+    (photos / "lying" / "gone.png").symlink_to(tmp_path / "nowhere")
+    first = probe(photos, str(digits_run), folds=3)
+    assert len(first.skipped_files) >= 1
+
+    def decoded(*_: Any, **__: Any) -> None:
+        raise AssertionError("decoded")
+
+    with monkeypatch.context() as patched:
+        for name in ("read_split", "ImagesOnDisk.image"):
+            patched.setattr(f"lenext.transfer.rereading.{name}", decoded)
+        again = probe(photos, str(digits_run), folds=3)
+        (photos / "upright" / "more.png").write_bytes(png(stripes(999, upright=True)))
+        with pytest.raises(AssertionError, match="decoded"):
+            probe(photos, str(digits_run), folds=3)
+    assert again.models[0].kept
+    assert again.skipped_files == first.skipped_files
+    assert again.models[0].best.top1 == first.models[0].best.top1
+    for path in (tmp_path / "cache").rglob("*.npz"):
+        path.write_bytes(path.read_bytes()[:-30])
+    (photos / "upright" / "more.png").unlink()
+    assert probe(photos, str(digits_run), folds=3).images == first.images
+
+
+def test_kept_embeddings_that_are_damaged_are_made_anew(digits_run: Path, tmp_path: Path) -> None:
+    photos = class_folder(tmp_path / "photos", images=12)
+    first = probe(photos, str(digits_run), folds=3)
+    (path,) = (tmp_path / "cache").rglob("*.f32")
+    path.write_bytes(path.read_bytes()[:-1])
+    again = probe(photos, str(digits_run), folds=3).models[0]
+    assert not again.kept
+    assert again.best.top1 == first.models[0].best.top1

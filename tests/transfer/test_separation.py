@@ -76,7 +76,7 @@ ANOTHER = Separation((70.0, 90.0, 60.0), 1)
         (300, ALIKE, {"freeze": "all but head.classifier", "unfreeze": 0.0, "drop_stages": 0, "layer_decay": 1.0}),
         (300, UNCLEAR, {"freeze": "all but head.classifier", "unfreeze": 0.4, "drop_stages": 0, "layer_decay": 0.7}),
         (300, ANOTHER, {"freeze": "all but head", "unfreeze": 0.4, "drop_stages": 1}),
-        (30_000, ALIKE, {"freeze": "", "layer_decay": 0.7, "lr": 3e-4}),
+        (30_000, ALIKE, {"freeze": "", "layer_decay": 0.7, "lr": 1e-4}),
         (30_000, ANOTHER, {"freeze": "", "drop_stages": 0, "layer_decay": 1.0, "lr": 1e-3}),
         (300, None, {"freeze": "all but head.classifier", "drop_stages": 0}),
     ],
@@ -86,6 +86,11 @@ def test_the_four_ways(images: int, found: Separation | None, wanted: dict[str, 
     assert {key: getattr(made, key) for key in wanted} == wanted
     assert f"({images:,})" in made.why
     assert ("another" in made.why) == (found is ANOTHER)
+
+
+def test_a_number_that_is_not_counted_yet_is_told_as_such() -> None:
+    situation = Situation(train_images=1_438, estimated=True, pretrained=True, separation=ALIKE)
+    assert "few images (about 1,438) of a similar task" in make_recipe("transfer", situation, {}).why
 
 
 def test_random_weights_are_trained_as_any() -> None:

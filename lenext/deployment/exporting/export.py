@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +17,7 @@ import numpy as np
 from lenext.classifier import Classifier, load
 from lenext.data.folder import image_files
 from lenext.data.opening import open_source
+from lenext.deployment.exporting.int8 import MAX_DROP, Int8, labelled_images, quantise_guarded
 from lenext.deployment.exporting.model_file import prove_weights, write_safetensors
 from lenext.deployment.exporting.ncnn_file import write_ncnn
 from lenext.deployment.exporting.onnx_file import write_onnx
@@ -35,6 +38,7 @@ ENDINGS: dict[ExportFormat, tuple[str, ...]] = {
     "ncnn": (".param", ".bin", ".json"),
     "safetensors": (".safetensors",),
 }
+INT8_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 Write = Callable[[Classifier, dict[str, Any], Path], None]
 _WRITERS: dict[ExportFormat, Write] = {
     "onnx": write_onnx,
@@ -53,6 +57,7 @@ class Export:
     bytes: int
     inside: bool
     proofs: tuple[Proof, ...]
+    int8: Int8 | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that `lenext export --json` prints, without its schema number."""
@@ -65,6 +70,7 @@ class Export:
             "agreement": min(proof.agreement for proof in self.proofs),
             "largest_gap": max(proof.largest_gap for proof in self.proofs),
             "engines": [proof.to_json() for proof in self.proofs],
+            **({"int8": self.int8.to_json()} if self.int8 else {}),
         }
 
 
@@ -75,6 +81,8 @@ def export(
     *,
     check: str | Path | None = None,
     weights: str | Path | None = None,
+    int8: bool = False,
+    max_drop: float = MAX_DROP,
     progress: Progress = SILENT,
 ) -> Export:
     """Write `target` as a file that other engines run, and return how these answer.
@@ -87,15 +95,25 @@ def export(
     installed and runs the file is compared with the classifier: 200 of them, or all. Without it they are those that the
     run was trained or judged on, where they still lie where they did.
 
+    With `int8`, layers work in eight bits. What is proved is then the file in float32 that it is made of; what eight
+    bits cost is measured on images of `check`, which has labels, that are not those it was calibrated by.
+
     Raises:
         UserError: a format that there is not, a file that is there already, no images to compare by.
         NotProvedError: an engine does not answer as the classifier does; no file is left.
+        TooWorseError: in int8 it loses more than `max_drop` points of top-1; no file is left.
     """
     path = _writable(Path(out), format)
+    if int8 and format not in INT8_FORMATS:
+        raise UserError(f"{format} cannot be written in int8; give --format {' or '.join(INT8_FORMATS)}")
+    if not 0 <= max_drop < 100:
+        raise UserError(f"a drop of {max_drop:g} points cannot be; give 0 up to 100")
     classifier = target if isinstance(target, Classifier) else load(target, weights=weights, device="cpu")
-    items = images_to_check(classifier, check)
+    where = place_of_images(classifier, check)
+    items = images_to_check(where, given=check is not None)
     metadata = file_metadata(classifier, str(target) if not isinstance(target, Classifier) else "")
-    return write_proved(path, format, _WRITERS[format], classifier, metadata, items, progress)
+    quantised = partial(_quantised, classifier, where, max_drop, progress) if int8 else None
+    return write_proved(path, format, _WRITERS[format], classifier, metadata, items, quantised, progress)
 
 
 def write_proved(
@@ -105,19 +123,22 @@ def write_proved(
     classifier: Classifier,
     metadata: dict[str, Any],
     items: Sequence[Any],
+    change: Callable[[ExportedFile], Int8] | None = None,
     progress: Progress = SILENT,
 ) -> Export:
-    """Write beside `path`, prove, and rename; nothing is left of what is not proved."""
+    """Write beside `path`, prove, let `change` write it once more, and rename; nothing is left of what fails."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     beside.mkdir()
     try:
         made = beside / path.name
         write(classifier, metadata, made)
+        cost = None
         if format == "safetensors":
             proofs, inside = [prove_weights(classifier, made, items)], False
         else:
             file: ExportedFile = read_exported(made)
             proofs, inside = prove(classifier, file, items, progress=progress), file.inside
+            cost = change(file) if change else None
         files = sorted(beside.iterdir(), key=lambda each: each.name == path.name)  # the named one last
         size = sum(each.stat().st_size for each in files)
         for each in files:
@@ -128,7 +149,7 @@ def write_proved(
         raise LenextError(f"cannot write {path}: {error.strerror or error}; no file is left") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Export(path, format, size, inside, tuple(proofs))
+    return Export(path, format, size, inside, tuple(proofs), cost)
 
 
 def _writable(path: Path, format: str) -> Path:
@@ -151,22 +172,47 @@ def _writable(path: Path, format: str) -> Path:
     return path
 
 
-def images_to_check(classifier: Classifier, check: str | Path | None) -> list[Any]:
-    """Return the images that a file is proved by.
+def _quantised(
+    classifier: Classifier, data: str | Path, max_drop: float, progress: Progress, file: ExportedFile
+) -> Int8:
+    """Put a file in int8 in the place of one in float32."""
+    if not file.inside:
+        raise UserError(
+            f"int8 needs the preprocessing in the graph, which holds no {file.preprocessing.form.interpolation}"
+        )
+    calibrating, judged = labelled_images(classifier, file, data)
+    with tempfile.TemporaryDirectory(dir=file.path.parent) as place:
+        made = Path(place) / file.path.name
+        found = quantise_guarded(classifier, file, made, calibrating, judged, max_drop=max_drop, progress=progress)
+        for each in made.parent.iterdir():
+            each.replace(file.path.with_name(each.name))
+    return found
+
+
+def place_of_images(classifier: Classifier, check: str | Path | None) -> str | Path:
+    """Return where the images are that a file is proved by.
 
     Raises:
-        UserError: there is none that can be read, or nobody says where some are.
+        UserError: nobody says where some are.
     """
     where = check if check is not None else classifier.metadata.get("trained_on", {}).get("location")
     if where is None:
         raise UserError("which images is it proved by? Give --check DATA, a folder of images such as it will see")
+    return str(where)
+
+
+def images_to_check(where: str | Path, *, given: bool) -> list[Any]:
+    """Return some of the images that lie there, for the proof.
+
+    Raises:
+        UserError: there is none that can be read.
+    """
     try:
         items: list[Any] = list(image_files(Path(where))) if is_folder(where) else []
         if not items:
-            source = open_source(where)
-            items = [item for split in source.splits.values() for item in split.items]
+            items = [item for split in open_source(where).splits.values() for item in split.items]
     except UserError as error:
-        if check is not None:
+        if given:
             raise
         raise UserError(f"the images of the run are no longer there ({error}); give --check DATA") from error
     chosen = np.random.default_rng(0).permutation(len(items))[: 2 * IMAGES]

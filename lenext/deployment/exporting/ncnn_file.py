@@ -35,7 +35,7 @@ def write_ncnn(classifier: Classifier, metadata: Mapping[str, Any], path: Path) 
     with tempfile.TemporaryDirectory() as place:
         traced = Path(place) / "network.pt"
         with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing warns of what depends on the size, which is fixed
+            warnings.simplefilter("ignore")  # that tracing will be given up one day, which pnnx needs
             torch.jit.trace(model.eval(), example, check_trace=False).save(str(traced))  # type: ignore[no-untyped-call]
         shape = ",".join(map(str, example.shape))
         program = Path(pnnx.EXEC_PATH)

@@ -26,21 +26,20 @@ def write_openvino(classifier: Classifier, metadata: dict[str, Any], path: Path)
     """
     try:
         import openvino
-        from openvino.tools.ovc import convert_model
     except ImportError:
         raise UserError("the format openvino needs OpenVINO: pip install 'lenext[openvino]'") from None
     model = onnx_model(classifier, metadata)
     said = {**metadata, "preprocessing_inside": model.graph.inputs[0].dtype == ir.DataType.UINT8}
     graph = path.with_suffix(".onnx")
     ir.save(model, graph)
-    converted = convert_model(graph)
-    _resize_like_pillow(converted)
+    converted = openvino.Core().read_model(graph)
+    resize_like_pillow(converted)
     converted.set_rt_info(to_json(said), KEY)
     openvino.save_model(converted, path, compress_to_fp16=False)
     graph.unlink()
 
 
-def _resize_like_pillow(model: Any) -> None:
+def resize_like_pillow(model: Any) -> None:
     """Put OpenVINO's own resizing in place of the one that came from ONNX."""
     import openvino.opset15 as ops
 

@@ -77,11 +77,12 @@ def preprocessing_nodes(images: ir.Value, preprocessing: Preprocessing) -> tuple
 
 def _grey(nodes: Nodes, images: ir.Value) -> ir.Value:
     """(N, H, W, 3) -> (N, H, W, 1)"""
-    wide = nodes.op("Cast", images, to=ir.DataType.INT32)
-    weighed = nodes.op("Mul", wide, nodes.constant(GREY, np.int32))
-    total = nodes.op("ReduceSum", weighed, [3], keepdims=1)
-    rounded = nodes.op("Add", total, nodes.constant(0x8000, np.int32))
-    return nodes.op("Cast", nodes.op("Div", rounded, nodes.constant(0x10000, np.int32)), to=ir.DataType.UINT8)
+    # Whole numbers below 2^24, which float32 holds; of whole-number arithmetic some engines round a division.
+    wide = nodes.op("Cast", images, to=ir.DataType.FLOAT)
+    total = nodes.op("ReduceSum", nodes.op("Mul", wide, nodes.constant(GREY, np.float32)), [3], keepdims=1)
+    rounded = nodes.op("Add", total, nodes.constant(0x8000, np.float32))
+    shifted = nodes.op("Floor", nodes.op("Mul", rounded, nodes.constant(1 / 0x10000, np.float32)))
+    return nodes.op("Cast", shifted, to=ir.DataType.UINT8)
 
 
 def _sides(nodes: Nodes, images: ir.Value) -> tuple[ir.Value, ir.Value]:

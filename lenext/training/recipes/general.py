@@ -11,7 +11,7 @@ from lenext.training.recipes.situation import Situation
 
 FEW = 2_000  # training images below which a photo is shown in many forms
 ENOUGH = 95.0  # percent that a head on what is there tells apart, from which on nothing else is trained
-HEAD_RATE = 1e-2  # at which a head alone learns
+HEAD_RATE = 1e-2  # at which a last layer learns that is trained alone, and was not fitted before
 STEPS = 600  # that a small set is trained for at least
 DIGITS = "lenext train digits --model lenet5 --recipe {}"
 
@@ -63,9 +63,9 @@ def default(situation: Situation) -> Recipe:
     if situation.pretrained:
         return dataclasses.replace(finetune(situation), why="finetune, for there are weights to start from")
     if situation.photos and images < FEW:
-        return dataclasses.replace(small_data(situation), why=f"small_data, for {images:,} photos are few")
+        return dataclasses.replace(small_data(situation), why=f"small_data, for {situation.count} photos are few")
     made = _one_cycle(images)
-    cycle = f"one cycle, as long as suits {images:,} images"
+    cycle = f"one cycle, as long as suits {situation.count} images"
     if situation.grey:
         return dataclasses.replace(made, why=f"{cycle}; grey ones are shown as they are")
     if situation.photos:
@@ -146,6 +146,7 @@ def cifar_fast(situation: Situation) -> Recipe:
 @recipe(
     About(
         title="From weights that are there",
+        paper="2202.10054",
         command="lenext train photos/ --model mobilenet_v2 --weights FILE --recipe finetune",
         reached=(tiny_form("lenet5", 88.79),),
         tiny={"epochs": 6},
@@ -154,14 +155,24 @@ def cifar_fast(situation: Situation) -> Recipe:
     )
 )
 def finetune(situation: Situation) -> Recipe:
-    """AdamW at a tenth of the usual rate, so that what the weights know is kept; photos are cut gently.
+    """AdamW at a low rate, so that what the weights know is kept; photos are cut gently.
 
-    Where all but the head is frozen, the head learns for longer and at a higher rate.
+    The last layer starts as the logistic regression on what the weights make of the images (Kumar et al. 2022), and
+    batch norms with the statistics of these. What knows photos is changed least, and for few of them at a tenth of the
+    rate, in half the epochs. A last layer that is trained alone and is not fitted, for the weights know some of the
+    classes, learns for longer and at a higher rate.
     """
     made = _one_cycle(situation.train_images)
     parts = Augmentation(crop="inception", area=(0.5, 1.0), mirror=True) if situation.photos else Augmentation()
-    rate, epochs = (HEAD_RATE, made.epochs) if situation.head_alone else (3e-4, min(made.epochs, 20))
-    return dataclasses.replace(made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts)
+    rate, most = 3e-4, 20
+    if situation.photos:
+        rate, most = (3e-5 if situation.train_images < FEW else 1e-4), 10
+    if situation.head_alone and not situation.head_fitted:
+        rate, most = HEAD_RATE, made.epochs
+    epochs = min(made.epochs, most)
+    return dataclasses.replace(
+        made, lr=rate, epochs=epochs, schedule="cosine", warmup=0.1, augmentation=parts, fit_head=True, fit_norms=True
+    )
 
 
 @recipe(
@@ -191,15 +202,15 @@ def transfer(situation: Situation) -> Recipe:
     gentle = finetune(situation)
     few = images < FEW
     similar = found is None or found.similar
-    told = f"{'few' if few else 'many'} images ({images:,}) of {'a similar' if similar else 'another'} task"
+    told = f"{'few' if few else 'many'} images ({situation.count}) of {'a similar' if similar else 'another'} task"
     why = f"for {told}: {found.words if found else 'nothing was measured'}"
     one_by_one = dataclasses.replace(
         gentle, lr=3e-3, epochs=_one_cycle(images).epochs, freeze="all but head", unfreeze=0.4, layer_decay=0.7
     )
     if few and similar and (found is None or found.top1[-1] >= ENOUGH):
         why += "; the last layer alone is trained"
-        epochs = one_by_one.epochs
-        return dataclasses.replace(gentle, lr=HEAD_RATE, epochs=epochs, freeze="all but head.classifier", why=why)
+        alone = finetune(dataclasses.replace(situation, head_alone=True))
+        return dataclasses.replace(alone, freeze="all but head.classifier", why=why)
     if few and similar:
         why += "; the head is trained first, then the parts before it, one by one"
         return dataclasses.replace(one_by_one, freeze="all but head.classifier", why=why)

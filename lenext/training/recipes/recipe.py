@@ -40,6 +40,10 @@ class Recipe:
       `unfreeze` of the training they become free again one by one, the last first, and never where it is 0.
       `drop_stages` are so many of the last stages cut off. `layer_decay` is the share of the rate of the part after it
       that each part is trained at.
+    - `fit_head` lets a last layer of which no class is one of the weights' start as the logistic regression on what
+      these make of the images (Kumar et al. 2022), and not at random. `fit_norms` gives the norms that are trained the
+      statistics of the new images at the start, and scales and shifts that make up for it: the network then answers in
+      training as it did before.
     - `early_stopping` is how many epochs without progress end the training, 0 for none: progress on a tenth of the
       training images that is set aside for it.
     - `precision`, `memory_format` and `compile` are how the arithmetic runs; `auto` measures what is fastest.
@@ -81,6 +85,8 @@ class Recipe:
     unfreeze: float = 0.0
     drop_stages: int = 0
     layer_decay: float = 1.0
+    fit_head: bool = False
+    fit_norms: bool = False
     early_stopping: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     precision: Precision = "auto"

@@ -21,18 +21,27 @@ LOOKED_AT = 16  # images
 class Situation:
     """So many images to train `model` on, of `size` (height, width); grey or not, and from given weights or not.
 
+    The number of images is `estimated` where those that are held out are told by their bytes, and not read yet.
     `lr_scale` is how much of a recipe's rate the network bears, as its facts say. `head_alone` says that everything
-    but the head is frozen. `separation` is what was measured of the weights to start from on these images, or None.
+    but the last layer is frozen, `head_fitted` that this is fitted before it is trained. `separation` is what was
+    measured of the weights to start from on these images, or None.
     """
 
     train_images: int
+    estimated: bool = False
     model: str = ""
     size: tuple[int, int] = (224, 224)
     grey: bool = False
     pretrained: bool = False
     lr_scale: float = 1.0
     head_alone: bool = False
+    head_fitted: bool = False
     separation: Separation | None = None
+
+    @property
+    def count(self) -> str:
+        """How many images there are to train on, in words."""
+        return f"{'about ' if self.estimated else ''}{self.train_images:,}"
 
     @property
     def photos(self) -> bool:
