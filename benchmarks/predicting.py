@@ -31,14 +31,15 @@ import torch
 from rounds import alternate, machine, median_ratio, spread
 
 import lenext
+from lenext.data.cores import available_cores
 from lenext.data.decode import decode
-from lenext.data.reading import available_cores
 from lenext.engines.exported import read_exported
 from lenext.engines.predictor import ExportedPredictor
 
 PEERS = os.environ.get("PEERS_PYTHON", "/tmp/peers/bin/python")
 KNOWN = {"mobilenet_v2": "data/weights/mobilenet_v2-imagenet1k-torchvision.safetensors"}
 ALONE = 64  # photos that the parts are measured on
+PROVED = 24  # photos that the exported file is proved by
 
 
 @dataclass
@@ -91,18 +92,21 @@ def weights_of(name: str, shared: Path, work: Path) -> Path:
     return path
 
 
+def linked(folder: Path, photos: list[Path], count: int) -> Path:
+    """Return a new folder of so many links to photos, over and over."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:05}.jpg").symlink_to(photos[number % len(photos)].resolve())
+    return folder
+
+
 def measure(name: str, shared: Path, work: Path, images: int, rounds: int) -> None:
     """Print the figures of one network."""
     weights, file, sample = weights_of(name, shared, work), work / f"{name}.onnx", shared / "data" / "imagenet_sample"
-    ours("export", name, "--weights", weights, "--format", "onnx", "--out", file, "--check", sample)
+    few = linked(work / f"{name}-few", sorted(sample.rglob("*.*")), PROVED)
+    ours("export", name, "--weights", weights, "--format", "onnx", "--out", file, "--check", few)
     photos = sorted((shared / "data" / "ants_bees").rglob("*.jpg"))
-    folder = work / f"{name}-photos"
-    folder.mkdir()
-    for number in range(images):
-        (folder / f"{number:05}.jpg").symlink_to(photos[number % len(photos)].resolve())
-    one = work / f"{name}-one"
-    one.mkdir()
-    (one / "a.jpg").symlink_to(photos[0].resolve())
+    folder, one = linked(work / f"{name}-photos", photos, images), linked(work / f"{name}-one", photos, 1)
     predictor, parts, starts = ExportedPredictor(read_exported(file)), Parts(), list[float]()
     counter: Iterator[int] = iter(range(1_000_000))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lenext.creation import pretrained
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
 from lenext.data.preprocessing import Preprocessing
 from lenext.device import choose_device
@@ -74,6 +75,26 @@ class Classifier(Predictor):
     def lanes(self, images: int) -> Lanes:
         """Return one lane, for torch takes all cores by itself."""
         return Lanes(1, BATCH, self._answer)
+
+    @property
+    def run_by(self) -> str:
+        """The library that runs the network."""
+        return "pytorch" if self.network is None else "compiled"
+
+    def answering(self, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+        """Return what gives probabilities when so many threads ask at once; torch then takes fewer for each."""
+        torch.set_num_threads(max(1, available_cores() // threads))
+        return self._answer
+
+    @torch.inference_mode()
+    def class_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, H, W, C) of the `form` -> what the head answers at each place of the map, (N, classes, h, w)."""
+        x = self.preprocessing.normalise(torch.from_numpy(np.require(pixels, requirements="W")).to(self.device))
+        x = self.model.stem(x)
+        for stage in self.model.stages:
+            x = stage(x)
+        found: NDArray[np.float32] = self.model.head.logits_and_map(x)[1].float().cpu().numpy()
+        return found
 
     @torch.inference_mode()
     def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

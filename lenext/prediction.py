@@ -19,6 +19,7 @@ from lenext.data.chunks import in_chunks
 from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm, UnreadableImageError, decode
 from lenext.data.folder import image_files
+from lenext.data.preprocessing import Preprocessing
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.progress import SILENT, Progress
@@ -50,13 +51,15 @@ class Lanes:
 
 
 class Predictor(ABC):
-    """A classifier that is ready to be asked; `classes` are what it knows.
+    """A classifier that is ready to be asked; `classes` are what it knows, `metadata` is what its weights say.
 
     `presumed` says what its weights do not say and was taken from similar ones, `unnamed` that its classes have
     numbers for names.
     """
 
     classes: ClassList
+    preprocessing: Preprocessing
+    metadata: Mapping[str, Any]
     presumed: str
     unnamed: bool
 
@@ -69,6 +72,19 @@ class Predictor(ABC):
     @abstractmethod
     def form(self) -> ImageForm:
         """What images are brought to before `probabilities` takes them."""
+
+    @property
+    @abstractmethod
+    def run_by(self) -> str:
+        """The library that runs the network."""
+
+    @abstractmethod
+    def answering(self, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+        """Return what gives probabilities as `probabilities` does, when so many threads ask at once."""
+
+    @abstractmethod
+    def class_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, H, W, C) of the `form` -> what the head answers at each place of the map, (N, classes, h, w)."""
 
     @abstractmethod
     def lanes(self, images: int) -> Lanes:

@@ -29,7 +29,7 @@ LAYERS = [
     {"evaluation", "scanning", "checking"},
     {"transfer"},
     {"training"},
-    {"runs", "suspects", "deployment"},
+    {"runs", "suspects", "deployment", "serving"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

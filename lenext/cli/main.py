@@ -32,6 +32,7 @@ from lenext.cli.probe import probe
 from lenext.cli.recipes import recipes
 from lenext.cli.runs import runs
 from lenext.cli.scan import scan
+from lenext.cli.serve import serve
 from lenext.cli.suspects import suspects
 from lenext.cli.train import train
 from lenext.cli.weights import weights
@@ -42,7 +43,7 @@ INTERRUPTED, TERMINATED = 130, 143
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 COMMANDS = (
     models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, explain, suspects,
-    probe, features, convert, export, bench, doctor,
+    probe, features, convert, export, bench, serve, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

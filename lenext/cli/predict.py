@@ -66,9 +66,8 @@ def predict(
         else:
             refuse_hostile(weights)
         pictures = [picture for _, picture in expand(images)]
-        classifier = load(
-            target, weights=weights, device=device, engine=engine, threads=threads, images=len(pictures),
-        )  # fmt: skip
+        count = len(pictures)
+        classifier = load(target, weights=weights, device=device, engine=engine, threads=threads, images=count)
     if classifier.presumed:
         say(f"note: {classifier.presumed}")
     if not pictures:

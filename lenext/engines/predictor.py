@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ class ExportedPredictor(Predictor):
         self.file, self.engine, self.threads = file, engine, threads or available_cores()
         self.classes, self.unnamed = file.classes, file.metadata.get("unnamed") is True
         self.presumed = str(file.metadata.get("presumed", ""))
+        self.preprocessing, self.metadata = file.preprocessing, file.metadata
         self._loaded: dict[int, Engine] = {}
         self._lock = threading.Lock()
 
@@ -47,12 +47,21 @@ class ExportedPredictor(Predictor):
         return self.file.given
 
     @property
-    def metadata(self) -> Mapping[str, Any]:
-        """What the file says of itself."""
-        return self.file.metadata
+    def run_by(self) -> str:
+        """The library that runs the network."""
+        return self.loaded(self.threads).name
+
+    def answering(self, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+        """Return what gives probabilities when so many threads ask at once."""
+        return self.loaded(max(1, self.threads // threads)).answer
 
     def fingerprint(self) -> str:
-        """Return the digest of the file, with that of its weights where these stand beside it."""
+        """Return the digest of the file, with that of its weights where these stand beside it.
+
+        A file that stands in for other weights, as `lenext bench` makes them, has the digest of those.
+        """
+        if "fingerprint" in self.file.metadata:
+            return str(self.file.metadata["fingerprint"])
         digest = hashlib.sha256()
         beside = self.file.path.with_suffix(".bin")
         for path in (self.file.path, *([beside] if self.file.format != "onnx" else [])):

@@ -50,6 +50,7 @@ def _write(engine: EngineName, classifier: Classifier, source: str, path: Path) 
         **file_metadata(classifier, source),
         "presumed": classifier.presumed,
         "unnamed": classifier.unnamed,
+        "fingerprint": classifier.fingerprint(),
     }
     if engine == "ncnn":
         from lenext.deployment.exporting.ncnn_file import write_ncnn

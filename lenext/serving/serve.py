@@ -1,0 +1,134 @@
+"""`serve`: the server itself, from targets to the last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import uvicorn
+
+from lenext.errors import UserError
+from lenext.loading import load
+from lenext.prediction import Predictor
+from lenext.serving.app import LOW_CONFIDENCE, create_app
+from lenext.serving.guard import LOOPBACK
+from lenext.serving.limits import Limits
+from lenext.serving.protocol import bounded_protocol
+
+BACKLOG = 512
+DRAINING = 30  # seconds that requests under way may take once the server is told to end
+SHORTEST_TOKEN = 16
+
+
+def named_predictors(
+    targets: Sequence[str], *, weights: str | None = None, threads: int | None = None
+) -> dict[str, Predictor]:
+    """Return what predicts by each target, under a name: that of its file or run folder.
+
+    Raises:
+        UserError: two targets of one name, or one that cannot be loaded.
+    """
+    found: dict[str, Predictor] = {}
+    for target in targets:
+        name = Path(target).stem if Path(target).is_file() else Path(target).name
+        if name in found:
+            raise UserError(f"two targets are called {name}; rename one")
+        found[name] = load(target, weights=weights, threads=threads)
+    return found
+
+
+def listening(host: str, port: int, token: str | None) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        UserError: an address that others can reach, without a token; one that is taken, or is not this machine's.
+    """
+    if not is_loopback(host) and token is None:
+        raise UserError(f"{host} can be reached by other machines: give --token too, so that not everybody may ask")
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise UserError(f"a token of {len(token)} characters can be guessed; give {SHORTEST_TOKEN} or more")
+    if not 0 <= port <= 65535:
+        raise UserError(f"port {port} cannot be; give 1 to 65535, or 0 for any that is free")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port or --host"
+        ) from None
+    return made
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is this machine's own, which no other can reach."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def names_of(host: str, extra: Sequence[str]) -> list[str]:
+    """Return the names that requests may have in `Host`."""
+    own = LOOPBACK if is_loopback(host) or host in ("0.0.0.0", "::") else ()
+    return [*own, f"[{host}]" if ":" in host.strip("[]") else host, *extra]
+
+
+def make_server(
+    models: Mapping[str, Predictor],
+    *,
+    hosts: Sequence[str] = LOOPBACK,
+    token: str | None = None,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    low_confidence: float = LOW_CONFIDENCE,
+    wrong: Path | None = None,
+    ready: Callable[[], object] = lambda: None,
+) -> Server:
+    """Return a server, whose `run` answers until the process is told to end; what was asked before that is answered.
+
+    `ready` is called when the first request can be answered.
+    """
+    limits = limits or Limits()
+    app = create_app(
+        models, hosts=hosts, token=token, limits=limits, threads=threads, low_confidence=low_confidence, wrong=wrong
+    )
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(limits),
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=DRAINING,
+    )
+    return Server(config, ready)
+
+
+class Server(uvicorn.Server):
+    """A server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what the system has accepted already, and end when all of it is answered."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)

@@ -1,0 +1,109 @@
+"""A server that runs in this process, and one in a process of its own, for an exported network of digits."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lenext
+from lenext.deployment.exporting.export import export
+from lenext.prediction import Predictor
+from lenext.serving.limits import Limits
+from lenext.serving.serve import listening, make_server
+
+LIMITS = Limits(
+    body=400_000, headers=8_000, pixels=1_000_000, files=5, header_seconds=1.0, body_seconds=1.5, waiting=40
+)
+
+
+@pytest.fixture(scope="session")
+def digits_file(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network of digits as an ONNX file."""
+    return export(digits_run, "onnx", tmp_path_factory.mktemp("served") / "digits.onnx").out
+
+
+@contextlib.contextmanager
+def served(models: dict[str, Predictor], **options: Any) -> Iterator[int]:
+    """Let a server answer in a thread, and give its port."""
+    made, ready = listening("127.0.0.1", 0, options.get("token")), threading.Event()
+    server = make_server(models, ready=ready.set, **{"limits": LIMITS, **options})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [made]})
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield made.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def kept_wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the server keeps wrong answers in."""
+    return tmp_path_factory.mktemp("kept") / "wrong"
+
+
+@pytest.fixture(scope="session")
+def port(digits_file: Path, kept_wrong: Path) -> Iterator[int]:
+    """The port of a server of the digits."""
+    with served({"digits": lenext.load(digits_file)}, wrong=kept_wrong) as found:
+        yield found
+
+
+class Reply:
+    """What came over a socket: status, headers and body."""
+
+    def __init__(self, raw: bytes) -> None:
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split()[1]) if first else 0
+        self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def said(port: int, raw: bytes, *, seconds: float = 15.0) -> Reply:
+    """Send bytes as they are, and return what comes until the server has nothing more to say."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        with contextlib.suppress(ConnectionError):  # the server may have heard enough before the end
+            connection.sendall(raw)
+        came = b""
+        with contextlib.suppress(ConnectionError):
+            while more := connection.recv(1 << 16):
+                came += more
+                head, end, body = came.partition(b"\r\n\r\n")
+                length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+                if end and length and len(body) >= int(length):
+                    break
+    return Reply(came)
+
+
+def request(port: int, path: str = "/healthz", method: str = "GET", body: bytes = b"", **headers: str) -> Reply:
+    """Ask, with headers of our choice; of a header given as empty there is none."""
+    usual = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(body)), "Connection": "close"}
+    told = {**usual, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
+    return said(port, f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
+
+
+def form(parts: list[tuple[str, bytes]], boundary: str = "xyz") -> bytes:
+    """Return a form of parts, each what stands behind `form-data;` and its content."""
+    made = b""
+    for what, content in parts:
+        made += f"--{boundary}\r\nContent-Disposition: form-data; {what}\r\n\r\n".encode("utf-8", "surrogateescape")
+        made += content + b"\r\n"
+    return made + f"--{boundary}--\r\n".encode()
+
+
+FORM = {"Content_Type": "multipart/form-data; boundary=xyz"}
+Ask = Callable[..., Reply]
