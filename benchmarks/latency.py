@@ -5,8 +5,9 @@
 Our side is what `lenext bench` runs, in its processes; the other is latency_by_hand.py, which knows nothing of lenext,
 by the Python of an environment with torchvision and all engines (`PEERS_PYTHON`), with the same weights. All ten
 processes stay loaded; in each round every engine is asked 30 times on either side, the two in turn, after one call that
-does not count. After two rounds those that take more than 1.5 times as long as the best of their side are asked no more. What counts is the ratio, round by round, of the median of the engine that `auto` takes to that of the
-best by hand, whichever that is over all rounds.
+does not count. After two rounds those that take more than 1.5 times as long as the best of their side are asked no
+more. What counts is the ratio, round by round, of the median of the engine that `auto` takes to that of the best by
+hand, whichever that is over all rounds.
 
 `auto` is asked for so many images that loading is of no weight, as it is here. What is made once for a model stands in
 WORK, and a model with a result there is not measured again, so that the whole can be run in pieces. torchvision's
