@@ -31,8 +31,8 @@ import torch
 from rounds import alternate, machine, median_ratio, spread
 
 import lenext
+from lenext.data.cores import available_cores
 from lenext.data.decode import decode
-from lenext.data.reading import available_cores
 from lenext.engines.exported import read_exported
 from lenext.engines.predictor import ExportedPredictor
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from lenext.cost.profile import profile
     from lenext.creation import create
     from lenext.dense import densify
+    from lenext.deployment.benching.bench import bench
+    from lenext.deployment.benching.result import Bench
     from lenext.deployment.exporting.export import Export, export
     from lenext.errors import LenextError, UserError
     from lenext.evaluation.evaluate import ensemble, evaluate
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lenext.weights.catalog import list_weights
 
 _HOME = {
+    "Bench": "lenext.deployment.benching.result",
     "Check": "lenext.checking.check",
     "Classifier": "lenext.classifier",
     "Compound": "lenext.models.scaling",
@@ -56,6 +59,7 @@ _HOME = {
     "Scan": "lenext.scanning.scan",
     "Suspects": "lenext.suspects.result",
     "UserError": "lenext.errors",
+    "bench": "lenext.deployment.benching.bench",
     "check": "lenext.checking.check",
     "compare": "lenext.cost.comparison",
     "compound": "lenext.models.scaling",
@@ -80,6 +84,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Bench",
     "Check",
     "Classifier",
     "Compound",
@@ -96,6 +101,7 @@ __all__ = [
     "Scan",
     "Suspects",
     "UserError",
+    "bench",
     "check",
     "compare",
     "compound",

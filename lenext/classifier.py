@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from lenext.creation import pretrained
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
 from lenext.data.preprocessing import Preprocessing
-from lenext.data.reading import available_cores
 from lenext.device import choose_device
-from lenext.errors import LenextError
+from lenext.engines.opening import missing
+from lenext.errors import LenextError, UserError
 from lenext.models import ImageClassifier, lookup
 from lenext.prediction import Lanes, Predictor
 from lenext.weights.catalog import CatalogEntry
@@ -36,6 +39,7 @@ class Classifier(Predictor):
     `metadata` is what a file of lenext says of the weights: figures, on which split, of which data. `trained_on` are
     the digests of the images that they were trained on. `presumed` says what the weights do not say and was taken
     from similar ones, `unnamed` that their classes have numbers for names; `published` is their entry in the catalog.
+    `network`, where there is one, answers pixels in the model's place.
     """
 
     model: ImageClassifier
@@ -47,6 +51,7 @@ class Classifier(Predictor):
     presumed: str = ""
     unnamed: bool = False
     published: CatalogEntry | None = None
+    network: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +79,7 @@ class Classifier(Predictor):
     @property
     def run_by(self) -> str:
         """The library that runs the network."""
-        return "pytorch"
+        return "pytorch" if self.network is None else "compiled"
 
     def answering(self, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
         """Return what gives probabilities when so many threads ask at once; torch then takes fewer for each."""
@@ -93,13 +98,55 @@ class Classifier(Predictor):
 
     @torch.inference_mode()
     def _answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._asked(pixels).softmax(1).cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, H, W, C) of the `form` -> logits (N, classes)."""
+        found: NDArray[np.float32] = self._asked(pixels).cpu().numpy()
+        return found
+
+    def _asked(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         writable = np.require(pixels, requirements="W")  # torch warns of others
-        images = self.preprocessing.normalise(torch.from_numpy(writable).to(self.device))
-        logits: torch.Tensor = self.model(images)
+        given = torch.from_numpy(writable).to(self.device)
+        if self.network is not None:
+            logits: torch.Tensor = self.network(given)
+        else:
+            logits = self.model(self.preprocessing.normalise(given))
         if not logits.isfinite().all():
             raise LenextError("the model's answers are not finite numbers: its weights are damaged; train again")
-        found: NDArray[np.float32] = logits.float().softmax(1).cpu().numpy()
-        return found
+        return logits.float()
+
+    def compiled(self) -> Classifier:
+        """Return a classifier that answers by a network which torch compiles, for each shape that it meets.
+
+        Raises:
+            UserError: there is no C++ compiler, which torch needs for it.
+        """
+        if (lacking := missing("compiled")) is not None:
+            raise UserError(f"the engine compiled cannot be had: {lacking}")
+        network = _FromPixels(self.model, self.preprocessing).eval().to(self.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch uses of its own what it has deprecated
+            made = torch.compile(network, dynamic=False, options={"freezing": True})
+        return replace(self, network=made)
+
+
+class _FromPixels(nn.Module):
+    """A model with what is done to pixels before, in plain steps that can be compiled."""
+
+    def __init__(self, model: ImageClassifier, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.model = model
+        levels = 255 * torch.tensor([preprocessing.mean, preprocessing.std])
+        self.levels = nn.Parameter(levels[..., None, None], requires_grad=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, C) -> logits (N, classes)"""
+        images = (pixels.permute(0, 3, 1, 2) - self.levels[0]) / self.levels[1]
+        logits: torch.Tensor = self.model(images)
+        return logits
 
 
 def load(target: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Classifier:

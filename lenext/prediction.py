@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from lenext.data.chunks import in_chunks
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm, UnreadableImageError, decode
 from lenext.data.folder import image_files
 from lenext.data.preprocessing import Preprocessing
-from lenext.data.reading import available_cores
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.progress import SILENT, Progress

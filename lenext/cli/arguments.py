@@ -17,7 +17,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value o
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: a GPU where there is one.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads for arithmetic; all cores if not given.")]
 EngineOption = Annotated[
-    Literal["onnxruntime", "openvino", "ncnn"] | None, typer.Option(help="What runs an exported file.")
+    Literal["auto", "pytorch", "compiled", "onnxruntime", "openvino", "ncnn"],
+    typer.Option(help="What runs the network; auto is what `lenext bench` has found best for so many images."),
 ]
 SizeOption = Annotated[str | None, typer.Option(help="Image side, or height and width: 64 or 48x64.")]
 BatchOption = Annotated[int, typer.Option(help="Images a batch, for memory.")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lenext.cli.arguments import JsonOption
-from lenext.cli.output import interrupts_held, plain_table, print_json, print_table
+from lenext.cli.output import cell, interrupts_held, plain_table, print_json, print_table
 
 # What each extra brings, by the module that shows that it is there.
 MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where a package is imported under another name
@@ -33,6 +33,8 @@ def doctor(json: JsonOption = False) -> None:
     import tempfile
     from importlib.metadata import version
 
+    from lenext.engines.opening import cpp_compiler
+
     with interrupts_held():
         packages = _packages()
         arithmetic = _arithmetic()
@@ -44,6 +46,8 @@ def doctor(json: JsonOption = False) -> None:
         "cores": os.cpu_count(),
         "packages": packages,
         "extras": {name: importlib.util.find_spec(module) is not None for name, (module, _) in EXTRAS.items()},
+        "engines": _engines(),
+        "cpp_compiler": cpp_compiler(),
         "writable": {str(place): _is_writable(place) for place in (Path.cwd(), Path(tempfile.gettempdir()))},
     }
     if json:
@@ -57,6 +61,9 @@ def doctor(json: JsonOption = False) -> None:
     for name, (_, what) in EXTRAS.items():
         there = "present" if report["extras"][name] else f"missing: pip install 'lenext\\[{name}]'"
         table.add_row(f"extra {name}", f"{there} ({what})")
+    for name, state in report["engines"].items():
+        table.add_row(f"engine {name}", cell(state["missing"] or state["version"]))
+    table.add_row("C++ compiler", cell(report["cpp_compiler"] or "none found; the engine compiled needs one"))
     for place, writable in report["writable"].items():
         table.add_row("writable" if writable else "not writable", place)
     print_table(table)
@@ -82,6 +89,18 @@ def _packages() -> dict[str, str]:
         except Exception as error:  # a broken installation fails in its own way
             found[name] = f"{found[name]}, broken: {one_line(error)}"
     return found
+
+
+def _engines() -> dict[str, dict[str, str | None]]:
+    """Return the version of the library of each engine, or what it lacks here and what brings it."""
+    from lenext.engines.engine import ENGINES
+    from lenext.engines.opening import engine_version, missing
+
+    lacking = {name: missing(name) for name in ENGINES}
+    return {
+        name: {"version": None if reason else engine_version(name), "missing": reason}
+        for name, reason in lacking.items()
+    }
 
 
 def _arithmetic() -> dict[str, Any]:

@@ -26,6 +26,8 @@ def explore(
             from lenext.serving.serve import listening, make_server
         except ModuleNotFoundError as error:
             raise UserError(f"lenext explore needs {error.name}: pip install 'lenext[serve]'") from None
+        import lenext.cost.profile  # noqa: F401  # torch, which bears no Ctrl-C while it is loaded
+
         made = listening(HOST, port, None)
     address = f"http://{HOST}:{made.getsockname()[1]}/models"
 

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lenext.cli.augment import augment
+from lenext.cli.bench import bench
 from lenext.cli.check import check
 from lenext.cli.compare import compare
 from lenext.cli.convert import convert
@@ -43,7 +44,7 @@ INTERRUPTED, TERMINATED = 130, 143
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 COMMANDS = (
     models, describe, compare, weights, recipes, augment, check, train, evaluate, predict, scan, explain, suspects,
-    probe, features, convert, export, serve, explore, doctor,
+    probe, features, convert, export, bench, serve, explore, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

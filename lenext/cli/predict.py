@@ -41,7 +41,7 @@ def predict(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with --out where it was broken off.")] = False,
     weights: WeightsOption = None,
-    engine: EngineOption = None,
+    engine: EngineOption = "auto",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable image.")] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -65,10 +65,11 @@ def predict(
             refuse_unusable(target)
         else:
             refuse_hostile(weights)
-        classifier = load(target, weights=weights, device=device, engine=engine, threads=threads)
+        pictures = [picture for _, picture in expand(images)]
+        count = len(pictures)
+        classifier = load(target, weights=weights, device=device, engine=engine, threads=threads, images=count)
     if classifier.presumed:
         say(f"note: {classifier.presumed}")
-    pictures = [picture for _, picture in expand(images)]
     if not pictures:
         raise UserError(f"there is no image in {', '.join(images)}; give files, or folders that hold some")
     progress = TerminalProgress()

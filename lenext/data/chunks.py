@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +57,8 @@ class Chunk:
 
 def decoded_chunks(split: Split, form: ImageForm, *, keep: bool, workers: int) -> Iterator[Chunk]:
     """Yield every image of the split, in order, decoded on all cores; the pixels only where they are kept."""
+    import joblib
+
     size = _chunk_size(len(split), form, workers)
     # joblib goes on whether or not what it has read is used, so that it gets some tasks at a time.
     ahead = max(TASKS * workers, AHEAD_BYTES // (size * bytes_needed(form)))

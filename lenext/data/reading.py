@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import joblib
 import numpy as np
 import psutil
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from lenext.data.cache import cache_folder
 from lenext.data.caching import cached_images
 from lenext.data.chunks import Chunk, bytes_needed, decoded_chunks
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
 from lenext.data.images import Images, ImagesOnDisk
 from lenext.data.keeping import kept_in_memory
@@ -109,11 +109,6 @@ def choose_loading(asked: Loading | Literal["once"], count: int, form: ImageForm
     if asked == "auto" and count * bytes_needed(form) <= DISK_SHARE * _free_disk():
         return "cache"
     return "workers"
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return joblib.cpu_count()  # type: ignore[no-any-return]
 
 
 def free_memory(controls: Path = Path("/sys/fs/cgroup")) -> int:

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from lenext.data.augmentation.augment import Augmenter
 from lenext.data.augmentation.augmentation import NOTHING, Augmentation
+from lenext.data.cores import available_cores
 from lenext.data.cutting import cut
 from lenext.data.draws import Purpose, uniforms
 from lenext.data.loader import Batch, batch_count, one_ahead
 from lenext.data.preprocessing import Preprocessing
-from lenext.data.reading import Reading, available_cores
+from lenext.data.reading import Reading
 from lenext.data.sampling import Sampling, epoch_order, own_part
 from lenext.data.windows import DRAWS, draw_windows
 from lenext.data.workers import DecodingWorkers, Views

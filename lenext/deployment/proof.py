@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from lenext.classifier import Classifier
+from lenext.data.cores import available_cores
 from lenext.data.decode import UnreadableImageError, decode, open_image
-from lenext.data.reading import available_cores
 from lenext.engines.engine import Engine, EngineName
 from lenext.engines.exported import ExportedFile, Format
 from lenext.engines.opening import RUNNERS, engines_for, open_engine

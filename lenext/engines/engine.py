@@ -37,6 +37,10 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def normalised(pixels: NDArray[np.uint8], file: ExportedFile) -> NDArray[np.float32]:
     """uint8 (N, H, W, C) -> what the network sees, float32 (N, C, H, W)"""
     mean, std = (
-        np.array(each, np.float32) * np.float32(255) for each in (file.preprocessing.mean, file.preprocessing.std)
+        (np.array(each, np.float32) * np.float32(255))[:, None, None]
+        for each in (file.preprocessing.mean, file.preprocessing.std)
     )
-    return np.ascontiguousarray(((pixels - mean) / std).transpose(0, 3, 1, 2))
+    planes = np.empty((len(pixels), pixels.shape[3], *pixels.shape[1:3]), np.float32)
+    np.subtract(pixels.transpose(0, 3, 1, 2), mean, out=planes)  # plane by plane, which is several times faster
+    planes /= std
+    return planes

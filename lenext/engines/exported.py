@@ -123,7 +123,7 @@ def _of_onnx(path: Path) -> str | None:
         end, graph = file.seek(0, io.SEEK_END), False
         file.seek(0)
         while file.tell() < end:
-            number, length = _field(file)
+            number, length = read_field(file)
             if file.tell() + length > end:
                 raise ValueError("it ends in the middle")
             graph |= number == GRAPH_FIELD
@@ -133,7 +133,7 @@ def _of_onnx(path: Path) -> str | None:
             entry = io.BytesIO(file.read(length))
             pair: dict[int, bytes] = {}
             while entry.tell() < length:
-                part, size = _field(entry)
+                part, size = read_field(entry)
                 pair[part] = entry.read(size)
             if pair.get(1, b"").decode() == KEY:
                 return pair.get(2, b"").decode()
@@ -142,7 +142,7 @@ def _of_onnx(path: Path) -> str | None:
     return None
 
 
-def _field(file: BinaryIO | io.BytesIO) -> tuple[int, int]:
+def read_field(file: BinaryIO | io.BytesIO) -> tuple[int, int]:
     """Return the number of the next field of a protocol buffer, and how many bytes of it follow."""
     tag = _varint(file)
     kind = tag & 7

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 from lenext.engines.engine import Engine, EngineName
 from lenext.engines.exported import ExportedFile, Format
@@ -23,7 +26,7 @@ class Runner:
     @property
     def installed(self) -> bool:
         """Whether the library is here."""
-        return importlib.util.find_spec(self.module) is not None
+        return _is_here(self.module)
 
 
 def _onnxruntime(file: ExportedFile, threads: int) -> Engine:
@@ -49,6 +52,39 @@ RUNNERS: dict[EngineName, Runner] = {
     "openvino": Runner(("onnx", "openvino"), "openvino", "openvino", _openvino),
     "ncnn": Runner(("ncnn",), "ncnn", "ncnn", _ncnn),
 }
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # what stands for it in sys.modules is no module
+        return False
+
+
+def cpp_compiler() -> str | None:
+    """Return the C++ compiler that torch compiles networks with, or None where there is none."""
+    given = os.environ.get("CXX")
+    names = [given] if given else ["cl"] if os.name == "nt" else ["g++", "clang++"]
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def missing(name: EngineName) -> str | None:
+    """Return what an engine lacks here and what brings it, or None where it can run."""
+    if name in RUNNERS:
+        return None if RUNNERS[name].installed else f"not installed: pip install 'lenext[{RUNNERS[name].extra}]'"
+    if not _is_here("torch"):
+        return "not installed: pip install torch"
+    if name == "compiled" and cpp_compiler() is None:
+        return "no C++ compiler found: install g++ or clang++, or give one as CXX"
+    return None
+
+
+def engine_version(name: EngineName) -> str:
+    """Return the version of the library that an engine is of, or "" where that is not told."""
+    try:
+        return version(RUNNERS[name].module if name in RUNNERS else "torch")
+    except PackageNotFoundError:
+        return ""
 
 
 def engines_for(kind: Format) -> list[EngineName]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from typing import Any
 
@@ -10,34 +12,45 @@ from numpy.typing import NDArray
 
 from lenext.engines.engine import EngineName, as_rgb, normalised
 from lenext.engines.exported import PROBABILITIES, ExportedFile
+from lenext.engines.kept_blobs import blob_path, keep_blob, recall_blob
 from lenext.errors import UserError, one_line
-from lenext.files import user_cache
+
+DEVICE = "CPU"
+CONVERTER = "openvino.tools.ovc"  # of other formats to OpenVINO's
+
+
+def import_openvino() -> Any:
+    """Return the module, without the converter, whose own imports take longer than all the rest.
+
+    Whoever wants that imports it by its own name.
+    """
+    hidden = not {"openvino", CONVERTER, "torch"} & sys.modules.keys()  # beside torch the time is of no weight
+    if hidden:
+        sys.modules[CONVERTER] = None  # type: ignore[assignment]  # so that importing it fails, which OpenVINO expects
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[CONVERTER]
+    return openvino
 
 
 class OpenVino:
     """A model of OpenVINO; https://docs.openvino.ai.
 
     It is compiled for each number of images that it is asked about, so that it knows all shapes, and once more for
-    whole images, of any size.
+    whole images, of any size; each of these is kept in the user's cache.
     """
 
     name: EngineName = "openvino"
 
     def __init__(self, file: ExportedFile, threads: int) -> None:
-        """Load the file.
-
-        Raises:
-            UserError: the file is damaged.
-        """
-        import openvino
-
+        """Start OpenVINO; the file is loaded when it is first asked, where nothing is kept of it."""
+        openvino = import_openvino()
         self._file, self._threads = file, threads
         self._core = openvino.Core()
-        self._core.set_property({"CACHE_DIR": str(user_cache() / "openvino")})
-        try:
-            self._model = self._core.read_model(file.path)
-        except RuntimeError as error:
-            raise UserError(f"{file.path} cannot be loaded: {one_line(error)}; export it again") from None
+        self._version = str(openvino.__version__)
+        self._model: Any = None  # not read before something has to be compiled
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._requests = threading.local()
         self._lock = threading.Lock()
@@ -61,20 +74,31 @@ class OpenVino:
         return own[key]
 
     def _compile(self, shape: tuple[int, ...] | None, output: str) -> Any:
-        import openvino
+        """Return the network for a shape and an output, from the cache where it was compiled before."""
+        settings = {
+            "INFERENCE_NUM_THREADS": self._threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        path = blob_path(self._file.path, self._version, shape, output, settings)
+        if (kept := recall_blob(path)) is not None:
+            with contextlib.suppress(RuntimeError):  # OpenVINO looks whether it fits this machine
+                return self._core.import_model(kept, DEVICE, settings)
+        compiled = self._core.compile_model(self._shaped(shape, output), DEVICE, settings)
+        keep_blob(path, compiled.export_model().getvalue())
+        return compiled
 
+    def _shaped(self, shape: tuple[int, ...] | None, output: str) -> Any:
+        """Return the model of one output, for images of a shape, or of any where it is None."""
+        if self._model is None:
+            try:
+                self._model = self._core.read_model(self._file.path)
+            except RuntimeError as error:
+                raise UserError(f"{self._file.path} cannot be loaded: {one_line(error)}; export it again") from None
         model = self._model.clone()
         wanted = next(each for each in model.outputs if output in each.get_names())
-        made = openvino.Model([wanted.get_node()], model.get_parameters(), self._file.path.stem)
+        made = import_openvino().Model([wanted.get_node()], model.get_parameters(), self._file.path.stem)
         if shape is not None:
             made.reshape(list(shape))
-        return self._core.compile_model(
-            made,
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": self._threads,
-                "PERFORMANCE_HINT": "LATENCY",
-                "NUM_STREAMS": 1,
-                "INFERENCE_PRECISION_HINT": "f32",
-            },
-        )
+        return made

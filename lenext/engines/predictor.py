@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
-from lenext.data.reading import available_cores
 from lenext.engines.engine import Engine, EngineName
 from lenext.engines.exported import CLASS_MAP, LOGITS, ExportedFile
 from lenext.engines.opening import open_engine
@@ -30,7 +30,8 @@ class ExportedPredictor(Predictor):
 
     def __init__(self, file: ExportedFile, *, engine: EngineName | None = None, threads: int | None = None) -> None:
         self.file, self.engine, self.threads = file, engine, threads or available_cores()
-        self.classes, self.unnamed, self.presumed = file.classes, False, ""
+        self.classes, self.unnamed = file.classes, file.metadata.get("unnamed") is True
+        self.presumed = str(file.metadata.get("presumed", ""))
         self.preprocessing, self.metadata = file.preprocessing, file.metadata
         self._loaded: dict[int, Engine] = {}
         self._lock = threading.Lock()
@@ -55,7 +56,12 @@ class ExportedPredictor(Predictor):
         return self.loaded(max(1, self.threads // threads)).answer
 
     def fingerprint(self) -> str:
-        """Return the digest of the file, with that of its weights where these stand beside it."""
+        """Return the digest of the file, with that of its weights where these stand beside it.
+
+        A file that stands in for other weights, as `lenext bench` makes them, has the digest of those.
+        """
+        if "fingerprint" in self.file.metadata:
+            return str(self.file.metadata["fingerprint"])
         digest = hashlib.sha256()
         beside = self.file.path.with_suffix(".bin")
         for path in (self.file.path, *([beside] if self.file.format != "onnx" else [])):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import filelock
 
+from lenext.engines.remembered import FOLDER
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder
 from lenext.runs.holding import is_held
@@ -33,7 +34,11 @@ from lenext.training.folder.states import read_record
 
 # What lenext writes into a run folder, in the order of removal: until the record goes, the folder is that of a run.
 FILES = (MODEL, START, ANSWERS, REPORT, METRICS, IMAGES, PULSE, RECORD)
-BELOW = {CHECKPOINTS: re.compile(r"step-\d+\.safetensors(\.damaged)?"), BOARD: re.compile(r"events\.out\.tfevents\..+")}
+BELOW = {
+    CHECKPOINTS: re.compile(r"step-\d+\.safetensors(\.damaged)?"),
+    BOARD: re.compile(r"events\.out\.tfevents\..+"),
+    FOLDER: re.compile(r"bench\.json|network\.(onnx|param|bin|json)"),
+}
 GRACE = 0.5  # seconds that a lock is waited for
 
 

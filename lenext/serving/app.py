@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
-from lenext.data.reading import available_cores
+from lenext.data.cores import available_cores
 from lenext.prediction import Predictor
 from lenext.serving.api import Service, api_router
 from lenext.serving.batching import Line

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from lenext.classifier import Classifier
 from lenext.data.caching import digests_of
+from lenext.data.cores import available_cores
 from lenext.data.opening import open_source
-from lenext.data.reading import Reading, available_cores
+from lenext.data.reading import Reading
 from lenext.data.source import ALL, Source, Split, split_name
 from lenext.errors import UserError
 from lenext.evaluation.intervals import percent_wilson

@@ -15,9 +15,10 @@ import PIL
 from numpy.typing import NDArray
 
 from lenext.classifier import Classifier
+from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
 from lenext.data.images import ImagesOnDisk
-from lenext.data.reading import Reading, available_cores, read_split
+from lenext.data.reading import Reading, read_split
 from lenext.data.source import Split
 from lenext.errors import LenextError
 from lenext.files import user_cache, write_atomically

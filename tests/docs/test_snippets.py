@@ -39,7 +39,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("reader")
 def test_the_commands_run_as_shown(command: Callable[..., Answer]) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("lenext ")]
-    assert len(lines) == 20
+    assert len(lines) == 23
     for line in lines:
         answer = command(*shlex.split(line, comments=True)[1:])
         assert answer.code == 0, f"{line}: {answer.err}"

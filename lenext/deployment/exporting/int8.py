@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenext.classifier import Classifier
+from lenext.data.cores import available_cores
 from lenext.data.decode import UnreadableImageError, decode, file_content
 from lenext.data.holdout import digest
 from lenext.data.opening import open_source
-from lenext.data.reading import available_cores
 from lenext.deployment.exporting.quantisation import quantise
 from lenext.engines.engine import Engine
 from lenext.engines.exported import ExportedFile, read_exported

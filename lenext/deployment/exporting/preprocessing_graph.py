@@ -66,11 +66,13 @@ def preprocessing_nodes(images: ir.Value, preprocessing: Preprocessing) -> tuple
     fitted = _FITS[form.fit](nodes, pixels, form)
     # What follows knows its shape, whatever shape the images had.
     fitted = nodes.op("Reshape", fitted, [-1, *form.size, form.channels or 3])
-    values = nodes.op("Cast", fitted, to=ir.DataType.FLOAT)
-    mean = nodes.constant(np.array(preprocessing.mean, np.float32) * 255, np.float32)
-    std = nodes.constant(np.array(preprocessing.std, np.float32) * 255, np.float32)
-    values = nodes.op("Div", nodes.op("Sub", values, mean), std)
-    return nodes, nodes.op("Transpose", values, perm=[0, 3, 1, 2])
+    # Channel by channel, which engines do several times faster than with three numbers for each pixel.
+    planes = nodes.op("Cast", nodes.op("Transpose", fitted, perm=[0, 3, 1, 2]), to=ir.DataType.FLOAT)
+    mean, std = (
+        nodes.constant((np.array(each, np.float32) * 255)[:, None, None], np.float32)
+        for each in (preprocessing.mean, preprocessing.std)
+    )
+    return nodes, nodes.op("Div", nodes.op("Sub", planes, mean), std)
 
 
 def _grey(nodes: Nodes, images: ir.Value) -> ir.Value:

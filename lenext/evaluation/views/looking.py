@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from lenext.classifier import Classifier
 from lenext.data.chunks import in_chunks
+from lenext.data.cores import available_cores
 from lenext.data.decode import RESAMPLING, ImageForm, UnreadableImageError, fitted, middle, open_image
 from lenext.data.loader import one_ahead
-from lenext.data.reading import Reading, available_cores
+from lenext.data.reading import Reading
 from lenext.dense import densify
 from lenext.errors import LenextError
 from lenext.evaluation.judge import NOT_FINITE, Judgement, NotFiniteError

@@ -114,9 +114,11 @@ async function drawChosen() {
   chart.options.plugins.names.chosen = chosen();
   chart.update();
   const places = chosen().map(() => el("section", {}));
+  byId("pair").setAttribute("aria-busy", "true");
   const found = await Promise.all(chosen().map((name) => stagesOf(name, size)));
   if (mine !== turn) return; // another choice was made meanwhile
   byId("pair").replaceChildren(...places);
+  byId("pair").removeAttribute("aria-busy");
   places.forEach((place, at) => {
     const { staged, own, refused } = found[at];
     if (refused) place.replaceChildren(el("h3", {}, chosen()[at]), el("p", { class: "alert", role: "alert" }, refused));

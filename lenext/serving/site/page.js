@@ -55,7 +55,10 @@ async function answer(files) {
   const waiting = [...cards];
   let done = 0;
   const work = async () => {
-    while (waiting.length && mine === turn) done += await waiting.shift().answer();
+    while (waiting.length && mine === turn) {
+      const answered = await waiting.shift().answer(); // not in one line: `done +=` would read the count before the wait
+      done += answered;
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   if (mine !== turn) return;

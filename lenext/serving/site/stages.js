@@ -11,6 +11,7 @@ const MIDDLE = 74; // where the blocks' centres lie
 const TEXT = 158;
 const BARS = { top: 186, high: 80 };
 const TALL = 292;
+const TIP = 280; // of the note beside a block, as in the style sheet
 
 const height = (side) => 4 + (HIGH * Math.log2(Math.max(side, 1))) / Math.log2(FULL);
 const sides = (output) => [output[0], output[1] ?? 1, output[2] ?? 1];
@@ -60,7 +61,10 @@ function drawing(place, { name, input, stages }, own) {
   const groups = parts.map((part, at) => {
     const group = drawPart(part, before && before[at], pitch);
     group.setAttribute("transform", `translate(${pitch * at})`);
-    const open = () => showTip(tip, part, Math.min(Math.max(0, pitch * (at + 0.5) - frame.scrollLeft - 107), room - 214), frame);
+    const open = () => {
+      const [before, after] = [pitch * at - frame.scrollLeft - TIP, pitch * (at + 1) - frame.scrollLeft];
+      showTip(tip, part, after + TIP <= room ? after : Math.max(0, before), frame.offsetTop);
+    };
     for (const event of ["mouseenter", "focus"]) group.addEventListener(event, open);
     for (const event of ["mouseleave", "blur"]) group.addEventListener(event, () => (tip.hidden = true));
     return group;
@@ -111,13 +115,13 @@ function told({ output, layers, params, macs, share, params_share: part, recepti
   return facts;
 }
 
-function showTip(tip, part, left, frame) {
+function showTip(tip, part, left, top) {
   tip.replaceChildren(
     el("b", {}, partName(part.name)),
     el("dl", {}, ...told(part).flatMap(([what, value]) => [el("dt", {}, what), el("dd", {}, String(value))])),
   );
   tip.hidden = false;
-  setVars(tip, { left: `${left}px`, top: `${frame.offsetTop + 150 - tip.offsetHeight - 12}px` });
+  setVars(tip, { left: `${left}px`, top: `${top}px` });
 }
 
 function table(stages, total, own) {

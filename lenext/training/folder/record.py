@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lenext.data.reading import Reading, available_cores
+from lenext.data.cores import available_cores
+from lenext.data.reading import Reading
 from lenext.data.source import Source
 from lenext.errors import UserError, one_line
 from lenext.files import exists

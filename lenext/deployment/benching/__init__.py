@@ -1,0 +1,1 @@
+"""Benching: how fast each engine answers for a model on this machine, each in a process of its own."""
