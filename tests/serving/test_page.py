@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import Visit, brought, new_visit, started_browser
+from model_server import served
 from pictures import class_folder, png
 from playwright.sync_api import Browser, Page, expect
-from serving.conftest import served
-from serving.site import Visit, brought, new_visit, started_browser
 
 import lenext
 from lenext.data.digits import open_digits
