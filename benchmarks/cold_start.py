@@ -32,7 +32,7 @@ from lenext.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit:
-    print("torch" in sys.modules, file=sys.stderr)
+    print(*(name for name in ("torch", "onnxruntime", "openvino") if name in sys.modules), file=sys.stderr)
 """
 REMEMBER = """
 import sys
@@ -81,7 +81,7 @@ def main() -> None:
     }
     for words in list(commands.values())[:2]:
         done = subprocess.run([sys.executable, "-c", LOOK, *words[1:]], check=True, capture_output=True, text=True)
-        print(f"torch imported: {done.stderr.split()[-1]}")
+        print(f"imported: {done.stderr.strip()}")
     times: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(given.rounds + 1):
         order = list(commands)

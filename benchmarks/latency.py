@@ -5,8 +5,9 @@
 Our side is what `lenext bench` runs, in its processes; the other is latency_by_hand.py, which knows nothing of lenext,
 by the Python of an environment with torchvision and all engines (`PEERS_PYTHON`), with the same weights. All ten
 processes stay loaded; in each round every engine is asked 30 times on either side, the two in turn, after one call that
-does not count. What counts is the ratio, round by round, of the median of the engine that `auto` takes to that of the
-best by hand, whichever that is over all rounds.
+does not count. After two rounds those that take more than 1.5 times as long as the best of their side are asked no
+more. What counts is the ratio, round by round, of the median of the engine that `auto` takes to that of the best by
+hand, whichever that is over all rounds.
 
 `auto` is asked for so many images that loading is of no weight, as it is here. What is made once for a model stands in
 WORK, and a model with a result there is not measured again, so that the whole can be run in pieces. torchvision's
@@ -50,6 +51,7 @@ MODELS = (
     "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny",
 )  # fmt: skip
 OURS = {"googlenet": "googlenet_bn"}
+TRIED, FAR = 3, 1.5  # rounds, after which engines that take so many times the best one's time are asked no more
 MANY = 10_000  # images, beside which loading is of no weight
 
 
@@ -139,6 +141,8 @@ def measured(model: str, place: Path, shared: Path, rounds: int, calls: int, thr
         logits = {engine: process.ask("logits", pictures=1, batch=1)["logits"] for engine, process in ours.items()}
         expected = np.array(theirs["pytorch"].ask("logits")["logits"])
         for number in range(rounds + 1):
+            if number == TRIED:
+                ours, theirs = _near(ours, times["ours"], chosen.engine), _near(theirs, times["by_hand"])
             for engine in dict.fromkeys([*ours, *theirs]):
                 sides = ["ours", "by_hand"] if number % 2 else ["by_hand", "ours"]
                 for side in sides:
@@ -159,6 +163,15 @@ def measured(model: str, place: Path, shared: Path, rounds: int, calls: int, thr
     }  # fmt: skip
 
 
+def _near(processes: dict[EngineName, Any], times: dict[str, list[float]], kept: str = "") -> dict[EngineName, Any]:
+    """Return the engines that may yet be the best of their side, and the one that is kept in any case."""
+    best = min(map(statistics.median, times.values()))
+    return {
+        engine: process for engine, process in processes.items()
+        if engine == kept or statistics.median(times[engine]) <= FAR * best
+    }  # fmt: skip
+
+
 def judged(result: dict[str, Any]) -> dict[str, Any]:
     """Return the figures that a result comes to."""
     ours, theirs = result["times_ms"]["ours"], result["times_ms"]["by_hand"]
@@ -175,7 +188,7 @@ def judged(result: dict[str, Any]) -> dict[str, Any]:
         "gap": result["gaps"][result["auto"]], "words": median_ratio(auto, theirs[best]),
         "same_engine": {
             engine: float(np.median(np.array(ours[engine]) / np.array(theirs[engine])))
-            for engine in ours if engine in theirs
+            for engine in ours if engine in theirs and len(ours[engine]) == len(theirs[engine]) == len(auto)
         },
     }  # fmt: skip
 
