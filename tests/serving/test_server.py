@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_server import FORM, LIMITS, Reply, form, request, said, served
 from pictures import encoded, png, stripes
 from PIL import Image
-from serving.conftest import FORM, LIMITS, Reply, form, request, said, served
 
 import lenext
 from lenext.data.decode import open_image
