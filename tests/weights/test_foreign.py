@@ -17,7 +17,7 @@ from lenext.models import ImageClassifier
 from lenext.weights.keymaps import layouts
 from lenext.weights.keymaps.layout import COUNTER, Layout, numbered
 
-GOLDENS = sorted(path.stem for path in FOLDER.glob("*.json"))
+GOLDENS = sorted(path.stem for path in FOLDER.glob("t*-*.json"))  # of torchvision and timm
 # benchmarks/goldens.py runs every one there is.
 ANSWERED = [
     "torchvision-alexnet", "torchvision-vgg11_bn", "torchvision-vgg16", "timm-vgg16",
