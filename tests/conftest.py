@@ -74,6 +74,27 @@ def digits_files(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def digits_file(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained run as an ONNX file."""
+    return lenext.export(digits_run, "onnx", tmp_path_factory.mktemp("served") / "digits.onnx").out
+
+
+@pytest.fixture(scope="session")
+def kept_wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the server of `port` keeps wrong answers in."""
+    return tmp_path_factory.mktemp("kept") / "wrong"
+
+
+@pytest.fixture(scope="session")
+def port(digits_file: Path, kept_wrong: Path) -> Iterator[int]:
+    """The port of a server of the digits, in this process."""
+    from model_server import served
+
+    with served({"digits": lenext.load(digits_file)}, wrong=kept_wrong) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
 def other_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits again, one epoch and another seed: worse than `digits_run`, judged on the same images."""
     return Path(lenext.train("digits", "lenet5", epochs=1, seed=2, out=tmp_path_factory.mktemp("runs") / "other").run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -12,9 +11,6 @@ from lenext.registry import Entry, Published
 
 LARGEST = 2048  # pixels of a side that the explorer is asked for; nothing is computed, but more is no use to anyone
 KEPT = 512  # answers that are remembered
-
-# Watching a forward takes up to seconds of one core, for a thousand layers: one at a time, whoever asks.
-_LOCK = threading.Lock()
 
 
 def architectures() -> list[dict[str, Any]]:
@@ -40,8 +36,7 @@ def architecture(name: str, size: int | None = None) -> dict[str, Any]:
     """
     if size is not None and size > LARGEST:
         raise UserError(f"size {size} is above {LARGEST}, the largest that is shown; give a smaller one")
-    with _LOCK:
-        return _costed(name, size)
+    return _costed(name, size)
 
 
 @lru_cache(KEPT)

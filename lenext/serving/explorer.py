@@ -7,6 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
@@ -115,6 +116,8 @@ SITE = _read(files("lenext.serving") / "site")
 def explorer_router() -> APIRouter:
     """Return the routes of the pages."""
     router = APIRouter()
+    # A network of a thousand layers takes seconds to count: in one thread, so that none is missing where images wait.
+    counting = CapacityLimiter(1)
 
     @router.get("/v1/architectures", response_model=Architectures, summary="Every architecture, what it costs and errs")
     def list_architectures() -> dict[str, Any]:
@@ -126,17 +129,8 @@ def explorer_router() -> APIRouter:
         summary="What each stage of an architecture gives and costs",
         responses={status: {"model": Refused} for status in (401, 403, 404, 422)},
     )
-    def show_architecture(name: Name, size: Size = None) -> dict[str, Any]:
-        from lenext.models import lookup
-
-        try:
-            lookup(name)
-        except UserError as error:
-            raise RefusalError(404, one_line(error)) from None
-        try:
-            return architecture(name, size)
-        except UserError as error:
-            raise RefusalError(422, one_line(error)) from None
+    async def show_architecture(name: Name, size: Size = None) -> dict[str, Any]:
+        return await to_thread.run_sync(_architecture, name, size, limiter=counting)
 
     @router.get("/", include_in_schema=False)
     def show_page(request: Request) -> Response:
@@ -151,6 +145,19 @@ def explorer_router() -> APIRouter:
         return _file(path, request)
 
     return router
+
+
+def _architecture(name: str, size: int | None) -> dict[str, Any]:
+    from lenext.models import lookup
+
+    try:
+        lookup(name)
+    except UserError as error:
+        raise RefusalError(404, one_line(error)) from None
+    try:
+        return architecture(name, size)
+    except UserError as error:
+        raise RefusalError(422, one_line(error)) from None
 
 
 def _file(path: str, request: Request) -> Response:

@@ -59,7 +59,7 @@ class Guard:
 
         headers = Headers(scope=scope)
         try:
-            self._require_host(headers)
+            self._require_host(headers, scope["method"])
             entered = self._entering(scope)
             if entered is None:
                 self._require_token(scope, headers)
@@ -68,7 +68,7 @@ class Guard:
             return
         await (entered or self.app)(scope, receive, guarded)
 
-    def _require_host(self, headers: Headers) -> None:
+    def _require_host(self, headers: Headers, method: str) -> None:
         """Raise RefusalError where a request was meant for another host, or comes from another site."""
         hosts = headers.getlist("host")
         if len(hosts) != 1:
@@ -80,7 +80,9 @@ class Guard:
         for origin in headers.getlist("origin"):
             if urlsplit(origin.lower()).netloc != host:
                 raise RefusalError(403, f"a page of {origin[:100]!r} may not ask here")
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        # A link that a person follows shows a page to that person alone.
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not (link and method == "GET"):
             raise RefusalError(403, "a page of another site may not ask here")
 
     def _entering(self, scope: Scope) -> Response | None:

@@ -22,6 +22,7 @@ from lenext.serving.protocol import bounded_protocol
 BACKLOG = 512
 DRAINING = 30  # seconds that requests under way may take once the server is told to end
 SHORTEST_TOKEN = 16
+MANY = 10_000  # images that a server answers, beside which loading is of no weight
 
 
 def named_predictors(
@@ -37,7 +38,7 @@ def named_predictors(
         name = Path(target).stem if Path(target).is_file() else Path(target).name
         if name in found:
             raise UserError(f"two targets are called {name}; rename one")
-        found[name] = load(target, weights=weights, threads=threads)
+        found[name] = load(target, weights=weights, engine="auto", threads=threads, images=MANY)
     return found
 
 

@@ -147,7 +147,7 @@ def test_doctor(command: Command) -> None:
     assert value["lenext"] == lenext.__version__
     assert value["packages"]["torch"]
     assert all(value["packages"].values())
-    extras = ("hub", "shards", "tensorboard", "heic", "suspects", "explain")
+    extras = ("hub", "shards", "tensorboard", "heic", "suspects", "explain", "serve")
     assert value["extras"] == dict.fromkeys(extras, True)
     assert value["cores"] >= 1
     assert all(value["writable"].values())

@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 from importlib.resources import files
 
 import pytest
-from serving.conftest import request
+from model_server import request
 
 import lenext
 from lenext.errors import UserError

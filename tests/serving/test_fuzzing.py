@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving.conftest import request
+from model_server import request
 
 
 def test_no_request_makes_the_server_fail(port: int, tmp_path: Path) -> None:

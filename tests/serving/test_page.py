@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import Visit, brought, new_visit, started_browser
+from model_server import served
 from pictures import class_folder, png
 from playwright.sync_api import Browser, Page, expect
-from serving.conftest import served
-from serving.site import Visit, brought, new_visit, started_browser
 
 import lenext
 from lenext.data.digits import open_digits
+from lenext.data.opening import open_source
 from lenext.serving.architectures import architecture, architectures
 
 pytestmark = pytest.mark.browser
@@ -140,6 +141,7 @@ def test_a_wrong_answer_is_kept_under_its_right_class(visit: Visit, folder: Path
     page.get_by_role("status").filter(has_text="Kept as wrong/a squiggle/").wait_for()
     (kept,) = (wrong / "a squiggle").iterdir()
     assert kept.read_bytes() == (folder / "digit 3.png").read_bytes()
+    assert open_source(wrong).splits  # a folder that can be trained on
     assert f"kept as wrong/a squiggle/{kept.name}" in page.locator("#history").inner_text()
 
 
@@ -296,6 +298,20 @@ def test_the_interface_is_shown_from_files_of_the_server(visit: Visit) -> None:
     page = visit.open("/docs")
     page.get_by_text("/v1/models/{name}/predict").first.wait_for()
     page.get_by_text("What each stage of an architecture gives and costs").wait_for()
+
+
+def test_a_browser_is_led_in_by_the_token(browser: Browser, digits_file: Path, folder: Path) -> None:
+    token = "a token that is long enough"
+    with served({"digits": lenext.load(digits_file)}, token=token) as port:
+        context = browser.new_context()
+        visit = new_visit(context, f"http://127.0.0.1:{port}")
+        page = visit.open(f"/?token={token.replace(' ', '+')}")
+        assert "token" not in page.url
+        visit.answered(folder / "digit 3.png")
+        assert labels(page) == ["3"]
+        visit.open("/models").get_by_role("heading", name="resnet50").wait_for()
+        assert not visit.complaints
+        context.close()
 
 
 def test_without_a_model_the_page_says_what_to_do(browser: Browser) -> None:

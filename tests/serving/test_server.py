@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_server import FORM, LIMITS, Reply, form, request, said, served
 from pictures import encoded, png, stripes
 from PIL import Image
-from serving.conftest import FORM, LIMITS, Reply, form, request, said, served
 
 import lenext
 from lenext.data.decode import open_image
@@ -191,6 +191,9 @@ def test_a_browser_that_was_tricked_is_refused(port: int) -> None:
         {"Origin": f"http://127.0.0.1:{port}", "Sec_Fetch_Site": "same-origin"},
     ):
         assert asked(port, digit(0), **headers).status == 200
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    assert request(port, "/", **link).status == 200
+    assert asked(port, digit(0), **link).status == 403
     found = request(port, "/v1/models")
     assert "default-src 'none'" in found.headers["content-security-policy"]
     assert found.headers["x-content-type-options"] == "nosniff"

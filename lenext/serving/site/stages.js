@@ -63,7 +63,8 @@ function drawing(place, { name, input, stages }, own) {
     group.setAttribute("transform", `translate(${pitch * at})`);
     const open = () => {
       const [before, after] = [pitch * at - frame.scrollLeft - TIP, pitch * (at + 1) - frame.scrollLeft];
-      showTip(tip, part, after + TIP <= room ? after : Math.max(0, before), frame.offsetTop);
+      const below = after + TIP > room && before < 0; // where there is no room beside the block
+      showTip(tip, part, after + TIP <= room ? after : Math.max(0, before), frame.offsetTop + (below ? TALL : 0));
     };
     for (const event of ["mouseenter", "focus"]) group.addEventListener(event, open);
     for (const event of ["mouseleave", "blur"]) group.addEventListener(event, () => (tip.hidden = true));

@@ -1,4 +1,4 @@
-"""A server that runs in this process, and one in a process of its own, for an exported network of digits."""
+"""A server of models that runs in this process, and what asks it, byte by byte where that matters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-import lenext
-from lenext.deployment.exporting.export import export
 from lenext.prediction import Predictor
 from lenext.serving.limits import Limits
 from lenext.serving.serve import listening, make_server
@@ -21,12 +16,6 @@ from lenext.serving.serve import listening, make_server
 LIMITS = Limits(
     body=400_000, headers=8_000, pixels=1_000_000, files=5, header_seconds=1.0, body_seconds=1.5, waiting=40
 )
-
-
-@pytest.fixture(scope="session")
-def digits_file(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The network of digits as an ONNX file."""
-    return export(digits_run, "onnx", tmp_path_factory.mktemp("served") / "digits.onnx").out
 
 
 @contextlib.contextmanager
@@ -43,19 +32,6 @@ def served(models: dict[str, Predictor], **options: Any) -> Iterator[int]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
-
-
-@pytest.fixture(scope="session")
-def kept_wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the server keeps wrong answers in."""
-    return tmp_path_factory.mktemp("kept") / "wrong"
-
-
-@pytest.fixture(scope="session")
-def port(digits_file: Path, kept_wrong: Path) -> Iterator[int]:
-    """The port of a server of the digits."""
-    with served({"digits": lenext.load(digits_file)}, wrong=kept_wrong) as found:
-        yield found
 
 
 class Reply:
