@@ -76,7 +76,8 @@ class Pretrained:
     `classes` are those of the weights, `preprocessing` is what the model's images go through, `metadata` what a file
     of lenext says, `trained_on` the digests of the images behind it. `presumed` says in words what nothing says and
     was therefore taken from similar weights, `unnamed` that no class has a name; `held` are the tensors that were
-    there, by our names. `new_head` says that no class has a row of the last layer that is the weights'.
+    there, by our names. `new_head` says that no class has a row of the last layer that is the weights', or
+    that these were given a new one and not trained since.
     """
 
     model: ImageClassifier
@@ -134,6 +135,7 @@ def pretrained(
     else:
         tensors, kept = read.tensors, rows_kept(own.spec.classes, None if known.unnamed else known.classes, wanted)
         new_head = kept is not None and not any(row is not None for row in kept)
+    new_head = new_head or checkpoint.metadata.get("new_head") is True
     load_strictly(model, adapt(model, tensors, kept), where=read.how, called=read.called)
     preprocessing = fit_preprocessing(known.preprocessing, sides, channels)
     return Pretrained(

@@ -27,8 +27,7 @@ from lenext.processes import ALONE, Group
 from lenext.progress import SILENT, Progress
 from lenext.training.arithmetic import Arithmetic, choose_arithmetic
 from lenext.training.criterion import Criterion
-from lenext.training.fitted_head import fit_last_layer
-from lenext.training.folded_norms import has_folded_norms, unfold_norms
+from lenext.training.fitting import Beginning, fit_to_images, head_can_be_fitted
 from lenext.training.freezing import AT_FIRST, freeze_at_start
 from lenext.training.memory import StepMemory, memory_explained, require_memory, step_memory
 from lenext.training.norms import synchronised
@@ -37,12 +36,10 @@ from lenext.training.recipes import Recipe, Situation, about, make_recipe, remar
 from lenext.training.recipes.situation import all_grey, training_split
 from lenext.training.settings import Settings, network_rates
 from lenext.training.similarity import measured_separation
-from lenext.transfer.heads import CHOOSING, by_turns
 from lenext.transfer.separation import Separation
 from lenext.weights.classes import ClassList
 
 JUDGING_BATCH = 256
-STATISTICS = 256  # images that folded norms get theirs from
 SAVING = 1.0  # seconds at the end of a run that has a time to keep, for its report
 
 
@@ -52,7 +49,8 @@ class Prepared:
 
     `data` and `watched`, the images that early stopping goes by, are whole; the loaders have this process's part.
     `classes` is what the classes are called, `origin` what the file of the first weights says of where they are from,
-    `trained_before` the digests of the images behind the first weights. `separation` is what was measured of these.
+    `trained_before` the digests of the images behind the first weights. `separation` is what was measured of these,
+    `beginning` what they were before they were fitted to the images.
     """
 
     model: ImageClassifier
@@ -71,6 +69,7 @@ class Prepared:
     trained_before: NDArray[np.uint64]
     notes: list[str] = field(default_factory=list)
     separation: Separation | None = None
+    beginning: Beginning | None = None
 
     @property
     def trained_on(self) -> NDArray[np.uint64]:
@@ -110,10 +109,9 @@ def prepare(
     told = [start.presumed if start else "", *remarks(recipe, settings.overrides)]
     notes = [f"note: {each}" for each in told if each]
     notes += _told_of_parts(recipe, start, source.class_names, settings.overrides)
-    if start and (recipe.fit_norms or has_folded_norms(model)):
-        notes += _unfold(model, data, recipe, device, settings)
-    if recipe.fit_head and start and _can_be_fitted(start):
-        notes += _fit_head(model, data, recipe, device, settings, group, progress)
+    beginning, fitted = None, list[str]()
+    if start:
+        beginning, fitted = fit_to_images(model, start, data, recipe, device, settings, group, progress)
     train = TrainingLoader(
         data.train, data.preprocessing,
         batch_size=recipe.batch_size, device=device, augmentation=recipe.augmentation, sampling=recipe.sampling,
@@ -136,7 +134,7 @@ def prepare(
         start.classes.called(source.class_names) if start else ClassList(source.class_names),
         origin_of(start) if start else {},
         start.trained_on if start else np.empty(0, np.uint64),
-        notes, began.separation,
+        notes + fitted, began.separation, beginning,
     )  # fmt: skip
 
 
@@ -171,7 +169,7 @@ def _begin(
         measured = partial(_measured, start, stored, source, device, settings.seed, progress)
         said = record["separation"] if record and "recipe" in record else group.agreed(measured)
     separation = Separation(tuple(said["top1"]), said["drop"], said["before"]) if said else None
-    fitted = recipe.fit_head and _can_be_fitted(start)
+    fitted = recipe.fit_head and head_can_be_fitted(start)
     situation = replace(  # the size is that of the images
         situation, size=stored.form.size, head_fitted=fitted, separation=separation
     )
@@ -180,11 +178,6 @@ def _begin(
         options = {**network_rates(recipe), **settings.options}
         start = settings.start(source.class_names, options)
     return _Beginning(recipe, options, start, stored, separation)
-
-
-def _can_be_fitted(start: Pretrained) -> bool:
-    """Say whether the last layer is one dense layer for classes of which the weights know none."""
-    return start.new_head and start.model.head.linear is not None
 
 
 def _told_of_parts(
@@ -280,50 +273,3 @@ def _set_aside(data: TrainingData, recipe: Recipe, settings: Settings) -> tuple[
     kept = kept_form(recipe.augmentation, form)
     watched = as_evaluated(data.train.take(np.flatnonzero(mask)), kept, form, settings.loading)
     return replace(data, train=data.train.take(np.flatnonzero(~mask))), watched
-
-
-def _unfold(
-    model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
-) -> list[str]:
-    """Give the norms that are trained, now or later, statistics of some images; or those alone that were folded."""
-    frozen, were_folded = model.frozen, has_folded_norms(model)
-    if recipe.unfreeze:
-        model.freeze_exactly(())
-    count = min(STATISTICS, len(data.train.images))
-    chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
-    loader = _as_judged(data, chosen, recipe, device, settings)
-    changed = unfold_norms(model, (batch.images for batch in loader.in_order()), every=recipe.fit_norms)
-    model.freeze_exactly(frozen)
-    if changed and were_folded:
-        return [f"note: the weights came with folded norms, which got the statistics of {count} images"]
-    return [f"note: the norms start with the statistics of {count} of the images"] if changed else []
-
-
-def _fit_head(
-    model: ImageClassifier,
-    data: TrainingData,
-    recipe: Recipe,
-    device: torch.device,
-    settings: Settings,
-    group: Group,
-    progress: Progress,
-) -> list[str]:
-    """Let the last layer start as a head that was fitted to some of the images, each process embedding its part."""
-    chosen = by_turns(data.train.labels, CHOOSING, settings.seed)
-    labels = data.train.labels[chosen]
-    if len(np.unique(labels)) < 2 or not all(weight.requires_grad for weight in model.head.classifier.parameters()):
-        return []
-    loader = _as_judged(data, chosen[group.own(len(chosen))], recipe, device, settings)
-    batches = progress.track(loader.in_order(), "fitting the last layer", len(loader), len)
-    if not fit_last_layer(model, (batch.images for batch in batches), labels, settings.seed, group):
-        return []
-    return [f"note: the last layer starts as the logistic regression on {len(chosen):,} images"]
-
-
-def _as_judged(
-    data: TrainingData, chosen: NDArray[np.int64], recipe: Recipe, device: torch.device, settings: Settings
-) -> Loader:
-    """Return batches of some of the images to train on, as those to judge by are seen."""
-    form = data.preprocessing.form
-    some = as_evaluated(data.train.take(chosen), kept_form(recipe.augmentation, form), form, settings.loading)
-    return Loader(some, data.preprocessing, batch_size=32, device=device)

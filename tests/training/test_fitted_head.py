@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,12 @@ from torch import Tensor, nn
 
 import lenext
 from lenext.data.digits import open_digits
+from lenext.data.opening import open_source
 from lenext.errors import LenextError
+from lenext.suspects.answering import again
 from lenext.training import loop
 from lenext.training.fitted_head import fit_last_layer
+from lenext.training.preparing import prepare
 from lenext.transfer.heads import fit_head, linear_layer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -171,19 +176,9 @@ def test_several_processes_start_with_the_same_head(
         assert ours.allclose(theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("at", [0, 5])
-def test_a_run_that_goes_on_ends_with_the_same_bits(
-    digits_run: Path, letters: Path, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values = {"epochs": 2, "batch_size": 20, "precision": "float32", "compile": "no"}
-
-    def train(name: str) -> None:
-        lenext.train(
-            letters, "lenet5", weights=digits_run, recipe="finetune", overrides=values, checkpoint=0,
-            out=tmp_path / name,
-        )  # fmt: skip
-
-    train("whole")
+def stopped_and_resumed(monkeypatch: pytest.MonkeyPatch, at: int, train: Callable[[Path], Any], folder: Path) -> None:
+    """Train twice, once stopped before a step and gone on with, and compare the weights to the bit."""
+    train(folder / "whole")
     step, count = loop.Work.step, iter(range(100))
 
     def stopped(self: Any, *arguments: Any) -> float:
@@ -194,7 +189,58 @@ def test_a_run_that_goes_on_ends_with_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(loop.Work, "step", stopped)
         with pytest.raises(LenextError, match="stopped"):
-            train("run")
-    lenext.resume(tmp_path / "run")
-    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "whole"))
+            train(folder / "run")
+    lenext.resume(folder / "run")
+    ours, theirs = (load_file(folder / name / "model.safetensors") for name in ("run", "whole"))
     assert all(ours[name].equal(theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("at", [0, 5])
+@pytest.mark.parametrize("freeze", ["", "all but head.classifier"])
+def test_a_run_that_goes_on_ends_with_the_same_bits(
+    digits_run: Path, letters: Path, freeze: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"epochs": 2, "batch_size": 20, "precision": "float32", "compile": "no", "freeze": freeze}
+
+    def train(out: Path) -> None:
+        lenext.train(letters, "lenet5", weights=digits_run, recipe="finetune", overrides=values, checkpoint=0, out=out)
+
+    stopped_and_resumed(monkeypatch, at, train, tmp_path)
+
+
+@pytest.mark.parametrize("at", [0, 5])
+def test_so_does_one_whose_norms_were_fitted(
+    letters: Path, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"size": 8, "options": {"width": 0.25}}
+    values = {"epochs": 2, "batch_size": 20, "precision": "float32", "compile": "no"}
+    lenext.train("digits", "resnet20_cifar", epochs=1, out=tmp_path / "start", overrides={"lr": 0.01}, **small)  # type: ignore[arg-type]
+
+    def train(out: Path) -> None:
+        lenext.train(
+            letters, "resnet20_cifar", weights=tmp_path / "start", recipe="finetune", overrides=values, checkpoint=0,
+            out=out,
+        )  # fmt: skip
+
+    stopped_and_resumed(monkeypatch, at, train, tmp_path)
+
+
+def test_what_is_trained_again_on_a_part_is_fitted_to_that_part_alone(
+    digits_run: Path, letters: Path, tmp_path: Path
+) -> None:
+    """Suspects are answered by networks that know no label of theirs, not even by where they began."""
+    run = tmp_path / "run"
+    lenext.train(letters, "lenet5", weights=digits_run, recipe="finetune", overrides=STILL, out=run)
+    settings = again(run, str(letters), torch.device("cpu")).settings
+    source = open_source(letters)
+    whole = source.splits["train"]
+    rest, own = np.arange(len(whole)) % 4 != 0, np.arange(len(whole)) % 4 == 0
+    splits = {"train": whole.take(np.flatnonzero(rest)), "val": whole.take(np.flatnonzero(own))}
+    ready = prepare(settings, replace(source, splits=splits), torch.device("cpu"), started=time.perf_counter())
+    assert "note: the last layer starts as the logistic regression on 120 images" in ready.notes
+    found = lenext.features(digits_run, letters, split="train")
+    head = fit_head("logistic", found.values[rest][:, None], found.labels[rest])
+    last = ready.model.head.linear
+    assert last is not None
+    for ours, theirs in zip((last.weight, last.bias), linear_layer(head, 4), strict=True):
+        np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=1e-3)

@@ -103,15 +103,19 @@ class RunWriter:
         self._show()
 
     def _write_start(self) -> None:
-        """Keep the weights that the run begins from, so that it does not need their file again."""
-        spec, ready = self.ready.model.spec, self.ready
+        """Keep the weights that the run begins from, so that it does not need their file again.
+
+        They are those before anything was fitted to the images: who trains again on a part of these fits it to that.
+        """
+        spec, ready, beginning = self.ready.model.spec, self.ready, self.ready.beginning
         assert spec is not None
+        assert beginning is not None
         metadata = model_metadata(
             spec, ready.classes, ready.data.preprocessing.to_json(), figures={}, trained_on={"location": "before"}
         )
-        write_model_file(
-            self.folder.start, ready.model.state_dict(), {**metadata, **ready.origin}, ready.trained_before
-        )
+        tensors = {**ready.model.state_dict(), **beginning.before}
+        said = {**metadata, **ready.origin, "new_head": beginning.new_head}
+        write_model_file(self.folder.start, tensors, said, ready.trained_before)
 
     def beat(self, place: Place, pace: Pace) -> None:
         """Note that a step was made."""
