@@ -4,7 +4,7 @@
 
 The photos are 50 of `ants_bees`, each answered beforehand by the file itself. Engine, decoding and resizing are
 measured alone, in one thread, in alternation with nothing else running, before and after. The bound is two cores, less
-what the client took, over the core-seconds of an image. The weights of resnet50 are drawn, with seed 0.
+what the client took, over the core-seconds of an image. The weights of resnet50 are those of ../shared/goldens/fill.py.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ import time
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import numpy as np
 import psutil
+from golden_weights import foreign_tensors, read_golden
 from rounds import machine
+from safetensors.torch import save_file
 
 import lenext
 from lenext.classifier import load
@@ -41,11 +45,8 @@ def exported(shared: Path, model: str, place: Path) -> Path:
     if model == "mobilenet_v2":
         classifier = load(model, weights=shared / WEIGHTS)
     else:
-        import torch
-
-        torch.manual_seed(0)
-        path = place / "drawn.pth"
-        torch.save(lenext.create(model).state_dict(), path)
+        path = place / "filled.safetensors"
+        save_file(foreign_tensors(read_golden(shared / f"goldens/torchvision-{model}.json")), path)
         classifier = load(model, weights=path)
     return export(classifier, "onnx", place / f"{model}.onnx", check=shared / "data/ants_bees").out
 
@@ -114,15 +115,7 @@ def main() -> None:
             process = psutil.Process(server.pid)
             start = process.cpu_times()
             client = Path(__file__).with_name("serving_client.py")
-            words = [
-                sys.executable,
-                client,
-                str(port),
-                file.stem,
-                str(asked.clients),
-                str(asked.seconds),
-                place / "expected.json",
-            ]
+            words = [str(port), file.stem, str(asked.clients), str(asked.seconds), str(place / "expected.json")]
             done = subprocess.run([sys.executable, client, *words], stdout=subprocess.PIPE, text=True, check=True)
             end, memory = process.cpu_times(), process.memory_info().rss
         finally:
