@@ -282,7 +282,7 @@ LEARNING = {
 
 
 # The last of its family, and slow; the first differs in width, in depth, or in a few blocks.
-LATER = {"overfeat_accurate", "inception_resnet_v2", "efficientnet_b7"}
+LATER = {"overfeat_accurate", "overfeat_fast", "inception_v4", "inception_resnet_v2", "efficientnet_b7"}
 
 
 def learners() -> list[Any]:

@@ -76,6 +76,7 @@ def test_many_views_count_as_one_image(views: int, seed: int) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=0.02)
 
 
+@settings(max_examples=20)
 @given(st.integers(2, 4), st.integers(0, 100))
 def test_neighbours_answer_as_with_one_view(views: int, seed: int) -> None:
     values, labels = blobs(3, 12, 6, 0.8, seed)
