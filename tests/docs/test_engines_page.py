@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +26,10 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.usefixtures("own_cache")
 def test_what_is_shown_runs(
-    command: Callable[..., Answer],
+    process: Callable[..., Answer],
     copied_run: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "runs").mkdir()
     copied_run("runs/photos")
@@ -36,12 +37,12 @@ def test_what_is_shown_runs(
     shutil.copy(ROOT / "examples" / "digits" / "two.png", tmp_path / "a.png")
     monkeypatch.chdir(tmp_path)
     for line in blocks("sh")[0].splitlines():
-        answer = command(*shlex.split(line)[1:])
+        answer = process(*shlex.split(line)[1:])
         assert answer.code == 0, f"{line}: {answer.err}"
     assert (tmp_path / "engines.png").read_bytes().startswith(b"\x89PNG")
     (block,) = blocks("python")
-    exec(compile(block, "engines.md", "exec"), {})
-    assert capsys.readouterr().out == "pytorch True True\nonnxruntime True True\n"
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True)
+    assert done.stdout == "pytorch True True\nonnxruntime True True\n"
 
 
 def test_every_engine_is_told_of() -> None:
