@@ -90,10 +90,7 @@ class Classifier(Predictor):
     def class_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) of the `form` -> what the head answers at each place of the map, (N, classes, h, w)."""
         x = self.preprocessing.normalise(torch.from_numpy(np.require(pixels, requirements="W")).to(self.device))
-        x = self.model.stem(x)
-        for stage in self.model.stages:
-            x = stage(x)
-        found: NDArray[np.float32] = self.model.head.logits_and_map(x)[1].float().cpu().numpy()
+        found: NDArray[np.float32] = self.model.logits_and_map(x)[1].float().cpu().numpy()
         return found
 
     @torch.inference_mode()

@@ -14,7 +14,7 @@ from lenext.classifier import Classifier
 from lenext.data.cores import available_cores
 from lenext.data.decode import UnreadableImageError, decode, open_image
 from lenext.engines.engine import Engine, EngineName
-from lenext.engines.exported import ExportedFile, Format
+from lenext.engines.exported import ExportedFile
 from lenext.engines.opening import RUNNERS, engines_for, open_engine
 from lenext.errors import LenextError
 from lenext.progress import SILENT, Progress
@@ -22,8 +22,6 @@ from lenext.progress import SILENT, Progress
 MARGIN = 0.01  # between the two largest probabilities, above which the first class must be the same
 GAP = 5e-3  # by which a probability may differ
 BATCHES = (1, 7)
-# The format whose resizing each engine does as Pillow does.
-RESIZES: dict[EngineName, Format] = {"onnxruntime": "onnx", "openvino": "openvino"}
 IMAGES = 200
 
 
@@ -86,7 +84,7 @@ def compare(
         NotProvedError: they differ by more than rounding can explain.
     """
     ways = [_given(engine, file, items, batch, progress) for batch in BATCHES]
-    if (file.inside and engine.name == "onnxruntime") or file.format == "openvino":
+    if file.inside and RUNNERS[engine.name].resizes == file.format:
         ways.append(_whole(engine, file, items, progress))
     return compared(engine.name, ways, expected)
 

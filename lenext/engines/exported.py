@@ -22,7 +22,13 @@ from lenext.files import parse_stamped
 from lenext.weights.classes import ClassList
 
 Format = Literal["onnx", "openvino", "ncnn"]
-SUFFIXES: dict[str, Format] = {".onnx": "onnx", ".xml": "openvino", ".param": "ncnn"}
+# How the files of each format end; the first is the one that is named.
+ENDINGS: dict[Format, tuple[str, ...]] = {
+    "onnx": (".onnx",),
+    "openvino": (".xml", ".bin"),
+    "ncnn": (".param", ".bin", ".json"),
+}
+SUFFIXES: dict[str, Format] = {endings[0]: name for name, endings in ENDINGS.items()}
 
 KEY = "lenext"  # under which the metadata stands, as JSON
 IMAGES, PIXELS = "images", "pixels"  # the input: uint8 images of any size, or what the network sees
@@ -71,6 +77,11 @@ class ExportedFile:
         return dataclasses.replace(form, size=covered, crop_ratio=1.0)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return all files that an exported file is made of, the one that is named in front."""
+    return [path, *(path.with_suffix(ending) for ending in ENDINGS[SUFFIXES[path.suffix.lower()]][1:])]
+
+
 def is_exported(target: str | Path) -> bool:
     """Say whether a target is a file of a format that other engines run, by its name."""
     return Path(target).suffix.lower() in SUFFIXES
@@ -85,6 +96,8 @@ def read_exported(target: str | Path) -> ExportedFile:
     path = Path(target)
     kind = SUFFIXES[path.suffix.lower()]
     try:
+        for each in files_of(path):
+            each.open("rb").close()
         text = _READERS[kind](path)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {error.filename}") from None
@@ -169,15 +182,11 @@ def _varint(file: BinaryIO | io.BytesIO) -> int:
 
 
 def _of_openvino(path: Path) -> str | None:
-    with path.with_suffix(".bin").open("rb"):  # the weights, without which it is of no use
-        pass
     found = ET.parse(path).getroot().find(f"rt_info/{KEY}")
     return None if found is None else found.get("value")
 
 
 def _of_ncnn(path: Path) -> str | None:
-    with path.with_suffix(".bin").open("rb"):
-        pass
     return path.with_suffix(".json").read_text(encoding="utf-8")
 
 

@@ -16,12 +16,16 @@ from lenext.errors import UserError
 
 @dataclass(frozen=True)
 class Runner:
-    """A library that runs files: the formats it reads, the module to import, the extra that brings it."""
+    """A library that runs files: the formats it reads, the module to import, the extra that brings it.
+
+    Of the format `resizes` it brings images to size as Pillow does; of others it is given images of that size.
+    """
 
     formats: tuple[Format, ...]
     module: str
     extra: str
     open: Callable[[ExportedFile, int], Engine]
+    resizes: Format | None = None
 
     @property
     def installed(self) -> bool:
@@ -48,8 +52,8 @@ def _ncnn(file: ExportedFile, threads: int) -> Engine:
 
 
 RUNNERS: dict[EngineName, Runner] = {
-    "onnxruntime": Runner(("onnx",), "onnxruntime", "onnx", _onnxruntime),
-    "openvino": Runner(("onnx", "openvino"), "openvino", "openvino", _openvino),
+    "onnxruntime": Runner(("onnx",), "onnxruntime", "onnx", _onnxruntime, "onnx"),
+    "openvino": Runner(("onnx", "openvino"), "openvino", "openvino", _openvino, "openvino"),
     "ncnn": Runner(("ncnn",), "ncnn", "ncnn", _ncnn),
 }
 

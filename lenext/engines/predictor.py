@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lenext.data.cores import available_cores
 from lenext.data.decode import ImageForm
 from lenext.engines.engine import Engine, EngineName
-from lenext.engines.exported import CLASS_MAP, LOGITS, ExportedFile
+from lenext.engines.exported import CLASS_MAP, LOGITS, ExportedFile, files_of
 from lenext.engines.opening import open_engine
 from lenext.prediction import Lanes, Predictor
 
@@ -63,8 +63,7 @@ class ExportedPredictor(Predictor):
         if "fingerprint" in self.file.metadata:
             return str(self.file.metadata["fingerprint"])
         digest = hashlib.sha256()
-        beside = self.file.path.with_suffix(".bin")
-        for path in (self.file.path, *([beside] if self.file.format != "onnx" else [])):
+        for path in files_of(self.file.path):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()

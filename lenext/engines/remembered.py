@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lenext.engines.engine import EngineName
-from lenext.engines.exported import is_exported
+from lenext.engines.exported import files_of, is_exported
 from lenext.engines.machine import file_state, machine
 from lenext.engines.opening import engine_version, missing
 from lenext.errors import UserError
@@ -205,8 +205,7 @@ def _files_of(path: Path) -> list[Path]:
     """Return the files that hold the weights of a target, if it has any."""
     if is_folder(path):
         return [file for name in WEIGHTS if (file := path / name).is_file()][:1]
-    beside = path.with_suffix(".bin")
-    return [path, beside] if is_exported(path) and path.suffix.lower() != ".onnx" else [path]
+    return files_of(path) if is_exported(path) else [path]
 
 
 def _is(path: Path, state: Any) -> bool:

@@ -105,6 +105,13 @@ class ImageClassifier(nn.Module, ABC):
         logits: Tensor = self.head(x)
         return logits
 
+    def logits_and_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and the head's answer at each place of the last map: (N, classes), (N, classes, h, w)."""
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+        return self.head.logits_and_map(x)
+
     def embed(self, x: Tensor) -> Tensor:
         """Return what enters the last layer, the one that makes the logits: (N, C, H, W) -> (N, D)."""
         x = self.stem(x)

@@ -12,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lenext.data.decode import UnreadableImageError, decode, seen_part, unread_image, why_unreadable
+from lenext.data.decode import (
+    ORIENTATION,
+    SIDEWAYS,
+    UnreadableImageError,
+    decode,
+    seen_part,
+    unread_image,
+    why_unreadable,
+)
 from lenext.errors import LenextError, UserError
 from lenext.prediction import Predictor
-
-SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that exchange height and width
-ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)

@@ -192,10 +192,11 @@ def test_norms_are_folded_and_the_file_says_where_it_is_from(pooled: Classifier,
     assert json.loads(stored)["preprocessing"]["size"] == [16, 16]
 
 
-def test_lanczos_stands_beside_the_graph(colour_run: Classifier, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_lanczos_stands_beside_the_graph(colour_run: Classifier, photos: Path, tmp_path: Path, format: Any) -> None:
     form = dataclasses.replace(colour_run.preprocessing.form, interpolation="lanczos")
     other = dataclasses.replace(colour_run, preprocessing=dataclasses.replace(colour_run.preprocessing, form=form))
-    made = export(other, "onnx", tmp_path / "a.onnx", check=photos)
+    made = export(other, format, tmp_path / FILES[format], check=photos)
     assert not made.inside
     assert lenext.load(made.out).predict(photos, top=1)[0]["predictions"][0]["probability"] == pytest.approx(
         other.predict(photos, top=1)[0]["predictions"][0]["probability"], abs=5e-3

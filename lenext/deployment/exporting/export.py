@@ -23,6 +23,7 @@ from lenext.deployment.exporting.ncnn_file import write_ncnn
 from lenext.deployment.exporting.onnx_file import write_onnx
 from lenext.deployment.exporting.openvino_file import write_openvino
 from lenext.deployment.proof import IMAGES, Proof, prove, readable
+from lenext.engines import exported
 from lenext.engines.exported import ExportedFile, read_exported
 from lenext.errors import LenextError, UserError
 from lenext.files import is_folder, stamped
@@ -31,13 +32,7 @@ from lenext.weights.model_file import model_metadata
 
 ExportFormat = Literal["onnx", "openvino", "ncnn", "safetensors"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
-# How the files of each format are called; the first is the one that is named.
-ENDINGS: dict[ExportFormat, tuple[str, ...]] = {
-    "onnx": (".onnx",),
-    "openvino": (".xml", ".bin"),
-    "ncnn": (".param", ".bin", ".json"),
-    "safetensors": (".safetensors",),
-}
+ENDINGS: dict[str, tuple[str, ...]] = {**exported.ENDINGS, "safetensors": (".safetensors",)}
 INT8_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 Write = Callable[[Classifier, dict[str, Any], Path], None]
 _WRITERS: dict[ExportFormat, Write] = {

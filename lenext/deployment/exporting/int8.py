@@ -18,7 +18,7 @@ from lenext.data.holdout import digest
 from lenext.data.opening import open_source
 from lenext.deployment.exporting.quantisation import quantise
 from lenext.engines.engine import Engine
-from lenext.engines.exported import ExportedFile, read_exported
+from lenext.engines.exported import ExportedFile, files_of, read_exported
 from lenext.engines.opening import RUNNERS, engines_for, open_engine
 from lenext.errors import LenextError, UserError
 from lenext.evaluation.choosing import columns_of
@@ -218,4 +218,4 @@ def _speed(file: ExportedFile, made: ExportedFile, name: Any, pixels: NDArray[np
 
 
 def _bytes(path: Path) -> int:
-    return sum(each.stat().st_size for each in path.parent.glob(f"{path.stem}.*"))
+    return sum(each.stat().st_size for each in files_of(path))

@@ -28,10 +28,7 @@ class Answers(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, C, H, W) -> (N, classes), (N, classes, h, w), (N, classes)"""
-        x = self.model.stem(x)
-        for stage in self.model.stages:
-            x = stage(x)
-        logits, classes = self.model.head.logits_and_map(x)
+        logits, classes = self.model.logits_and_map(x)
         return logits.softmax(1), classes, logits
 
 
