@@ -49,8 +49,13 @@ def export(
     """
     refuse_hostile(weights or target)
     with interrupts_held():
-        from lenext.deployment.exporting.export import export as write
         from lenext.device import set_threads
+        from lenext.errors import UserError
+
+        try:
+            from lenext.deployment.exporting.export import export as write
+        except ModuleNotFoundError as error:
+            raise UserError(f"lenext export needs {error.name}: pip install 'lenext[export]'") from None
 
     set_threads(threads)
     found = write(

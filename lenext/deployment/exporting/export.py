@@ -32,7 +32,7 @@ from lenext.weights.model_file import model_metadata
 
 ExportFormat = Literal["onnx", "openvino", "ncnn", "safetensors"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
-ENDINGS: dict[str, tuple[str, ...]] = {**exported.ENDINGS, "safetensors": (".safetensors",)}
+ENDINGS: dict[str, tuple[str, ...]] = dict(exported.ENDINGS) | {"safetensors": (".safetensors",)}
 INT8_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 Write = Callable[[Classifier, dict[str, Any], Path], None]
 _WRITERS: dict[ExportFormat, Write] = {
