@@ -125,7 +125,7 @@ def both(
 def measured(model: str, place: Path, shared: Path, rounds: int, calls: int, threads: int) -> dict[str, Any]:
     """Return all that was measured of a model."""
     name, weights = prepared(model, place, shared)
-    found = bench(name, weights=weights, batches=(1,), threads=threads, rounds=3)
+    found = bench(name, weights=weights, batches=(1,), threads=threads)
     known = Place.of(name, weights)
     remembered = known.recall() if known else None
     assert remembered is not None
