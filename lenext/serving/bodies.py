@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,21 +24,23 @@ FIELDS = 16  # of a form, beside its files
 LONGEST_NAME = 200  # characters of a file's name that are told
 MULTIPART = "multipart/form-data"
 
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what a client sends broken is told to the client alone
+
 
 class BoundedBodies:
-    """An application whose requests may send so many bytes, in so many seconds."""
+    """An application whose requests may send so many bytes, in so many seconds, and all of them together so many."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app, self.limits = app, limits
+        self.held = 0  # bytes of requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count what comes, and turn away what is too much or takes too long."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limits, came, started = self.limits, 0, False
+        limits, came, ended = self.limits, 0, False
         deadline = time.monotonic() + limits.body_seconds
-        ended = False
 
         async def bounded() -> Message:
             nonlocal came, ended
@@ -46,31 +50,33 @@ class BoundedBodies:
                 message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
             except TimeoutError:
                 raise RefusalError(408, f"the body took longer than {limits.body_seconds:g} s", CLOSE) from None
-            came += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            came += size
+            self.held += size
             if came > limits.body:
                 raise RefusalError(413, f"more than {limits.body:,} bytes; send less at once", CLOSE)
+            if self.held > limits.held:
+                raise RefusalError(
+                    503, "too much is sent at once; ask again in a second", {**CLOSE, "Retry-After": "1"}
+                )
             ended = not message.get("more_body", False)
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         length = Headers(scope=scope).get("content-length", "0")
-        try:
-            if length.isdigit() and int(length) > limits.body:
-                raise RefusalError(
-                    413, f"{int(length):,} bytes are more than {limits.body:,}; send less at once", CLOSE
-                )
-            await self.app(scope, bounded, noted)
-        except RefusalError as refusal:
-            if started:
-                raise
+        if length.isdigit() and int(length) > limits.body:
+            refusal = RefusalError(
+                413, f"{int(length):,} bytes are more than {limits.body:,}; send less at once", CLOSE
+            )
             await refusal.response()(scope, receive, send)
+            return
+        try:
+            await self.app(scope, bounded, send)
+        finally:
+            self.held -= came
 
 
 CLOSE = {"Connection": "close"}
+GONE = "the client has gone"
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,10 @@ async def images_in(request: Request, limits: Limits) -> list[tuple[str, bytes]]
             raise RefusalError(400, "there is no file in the form; send images as files")
         return [(told_name(part.filename), part.content) for part in files]
     if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise RefusalError(415, f"{kind[:100]!r} is no image; send {MULTIPART}, or the bytes of one image")
+        raise RefusalError(
+            415,
+            f"{kind[:100]!r} is no image; send {MULTIPART}, or the bytes of one image with Content-Type: image/jpeg",
+        )
     body = await _read(request)
     if not body:
         raise RefusalError(400, "there is nothing in the body; send the bytes of an image, or a form of files")
@@ -113,13 +122,16 @@ async def form_of(request: Request, limits: Limits) -> list[Part]:
     if not boundary:
         raise RefusalError(400, "the form has no boundary")
     reader = _FormReader(limits.files)
-    body = await _read(request)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
-        parser.write(body)
+        async for piece in request.stream():
+            parser.write(piece)
+            await asyncio.sleep(0)  # a form that is slow to read is not to keep others waiting
         parser.finalize()
     except (MultipartParseError, FormParserError) as error:
         raise RefusalError(400, f"the form cannot be read: {one_line(error)}") from None
+    except ClientDisconnect:
+        raise RefusalError(400, GONE) from None
     if not reader.whole:
         raise RefusalError(400, "the form ends in the middle")
     return reader.parts
@@ -131,7 +143,7 @@ class _FormReader:
     def __init__(self, files: int) -> None:
         self.files, self.whole = files, False
         self.parts: list[Part] = []
-        self._header, self._value, self._content = bytearray(), bytearray(), bytearray()
+        self._header, self._value, self._content = bytearray(), bytearray(), io.BytesIO()
         self._headers: dict[bytes, bytes] = {}
 
     def callbacks(self) -> Any:
@@ -140,7 +152,7 @@ class _FormReader:
             "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
             "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
             "on_header_end": self._end_header,
-            "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
+            "on_part_data": lambda data, start, end: self._content.write(memoryview(data)[start:end]),
             "on_part_end": self._end_part,
             "on_end": self._end,
         }
@@ -159,10 +171,10 @@ class _FormReader:
             Part(
                 options[b"name"].decode("utf-8", "replace"),
                 None if filename is None else filename.decode("utf-8", "replace"),
-                bytes(self._content),
+                self._content.getvalue(),
             )
         )
-        self._content.clear()
+        self._content = io.BytesIO()
         self._headers = {}
         count = sum(part.filename is not None for part in self.parts)
         if count > self.files:
@@ -178,7 +190,7 @@ async def _read(request: Request) -> bytes:
     try:
         return await request.body()
     except ClientDisconnect:
-        raise RefusalError(400, "the client has gone") from None
+        raise RefusalError(400, GONE) from None
 
 
 def told_name(name: str | None) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lenext.serving.refusal import RefusalError
 
-OPEN = ("/healthz", "/readyz")  # that need no token
+OPEN = ("/healthz", "/readyz")  # that need no token and no name, so that a probe may ask by address; they tell nothing
 COOKIE = "lenext-token"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 POLICY = (
@@ -34,14 +33,16 @@ class Guard:
     """An application that answers only those who may ask.
 
     - `Host` must be one of `hosts`, the names that the server is reached by: a page of another site may have its own
-      name lead to this machine, and would then be of the same origin.
+      name lead to this machine, and would then be of the same origin. `OPEN` is answered whatever the name.
     - `Origin`, where there is one, must be this server, and a browser must not say that another site asks.
-    - With a `token`, everything but `OPEN` needs it: as `Authorization: Bearer`, or in the cookie that a browser is
-      given for `/?token=...`.
+    - With a `token`, everything but `OPEN` needs it: as `Authorization: Bearer`, or as the cookie that a browser is
+      given for `/?token=...`, which holds no token but what only who knows it can make: browsers send a cookie to
+      every port of a host.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], token: str | None) -> None:
         self.app, self.token = app, token
+        self.pass_value = "" if token is None else hmac.new(token.encode(), b"cookie", "sha256").hexdigest()
         self.hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,8 +60,8 @@ class Guard:
 
         headers = Headers(scope=scope)
         try:
-            self._require_host(headers, scope["method"])
-            entered = self._entering(scope)
+            self._require_host(headers, scope)
+            entered = self._entering(scope, headers)
             if entered is None:
                 self._require_token(scope, headers)
         except RefusalError as refusal:
@@ -68,24 +69,24 @@ class Guard:
             return
         await (entered or self.app)(scope, receive, guarded)
 
-    def _require_host(self, headers: Headers, method: str) -> None:
+    def _require_host(self, headers: Headers, scope: Scope) -> None:
         """Raise RefusalError where a request was meant for another host, or comes from another site."""
         hosts = headers.getlist("host")
         if len(hosts) != 1:
             raise RefusalError(400, f"a request has one Host, and this one {len(hosts)}")
         host = hosts[0].lower()
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        if name not in self.hosts:
+        name = without_port(host)
+        if name not in self.hosts and scope["path"] not in OPEN:
             raise RefusalError(403, f"this server is not called {name[:100]!r}; --allow-host names another")
         for origin in headers.getlist("origin"):
-            if urlsplit(origin.lower()).netloc != host:
+            if origin.lower().partition("://")[2] != host:
                 raise RefusalError(403, f"a page of {origin[:100]!r} may not ask here")
         link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-        # A link that a person follows shows a page to that person alone.
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not (link and method == "GET"):
+        followed = link and scope["method"] == "GET"  # by a person, to whom alone the page is shown
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not followed:
             raise RefusalError(403, "a page of another site may not ask here")
 
-    def _entering(self, scope: Scope) -> Response | None:
+    def _entering(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the answer to a browser that brings the right token in the address: a cookie, and the same page."""
         if self.token is None or scope["method"] != "GET" or b"token=" not in scope["query_string"]:
             return None
@@ -94,7 +95,8 @@ class Guard:
             raise RefusalError(401, "that is not the token", {"WWW-Authenticate": "Bearer"})
         rest = f"?{urlencode(query, doseq=True)}" if query else ""
         response = RedirectResponse("/" + scope["path"].lstrip("/") + rest, 303)
-        response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+        # Not strict: a browser that came by a link on another site's page would not send it when it is sent on.
+        response.set_cookie(_cookie_name(headers), self.pass_value, httponly=True, samesite="lax")
         return response
 
     def _require_token(self, scope: Scope, headers: Headers) -> None:
@@ -103,13 +105,11 @@ class Guard:
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._is_token(given.strip()):
             return
-        cookies = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            cookies.clear()
-        if COOKIE in cookies and self._is_token(cookies[COOKIE].value):
-            return
+        name = _cookie_name(headers)
+        for pair in ";".join(headers.getlist("cookie")).split(";"):
+            key, _, value = pair.strip().partition("=")
+            if key == name and hmac.compare_digest(value.encode(), self.pass_value.encode()):
+                return
         raise RefusalError(
             401, "this server needs its token: Authorization: Bearer TOKEN, or /?token=TOKEN in a browser",
             {"WWW-Authenticate": "Bearer"},
@@ -119,3 +119,15 @@ class Guard:
         """Compare in a time that does not depend on how much of it is right."""
         assert self.token is not None
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+
+
+def without_port(host: str) -> str:
+    """Return the name in a `Host`: `name`, `name:8000`, `[::1]` or `[::1]:8000`."""
+    return host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+
+
+def _cookie_name(headers: Headers) -> str:
+    """Return what the cookie is called: by port, so that servers beside each other leave each other's alone."""
+    host = headers["host"]
+    port = host[len(without_port(host)) + 1 :]
+    return f"{COOKIE}-{port}" if port.isdecimal() else COOKIE

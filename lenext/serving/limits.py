@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of a request, and of what waits.
+    """Bounds of a request, and of all that are under way.
 
     `body` are bytes of all of it, `headers` of its first lines; `pixels` are those of an image when it is decoded,
     `files` how many images it may bring. Headers must have come `header_seconds` after the first byte, the body
-    `body_seconds` after these. `waiting` images may wait for their turn; more are turned away.
+    `body_seconds` after these. `waiting` images may wait for their turn, and the bodies of all requests
+    may be `held` bytes together; more are turned away.
     """
 
     body: int = 64 << 20
@@ -21,3 +22,4 @@ class Limits:
     header_seconds: float = 10.0
     body_seconds: float = 60.0
     waiting: int = 256
+    held: int = 512 << 20
