@@ -34,8 +34,10 @@ def explore(
     def ready() -> None:
         say(f"{address}; Ctrl-C ends it")
         if not no_browser:
+            import threading
             import webbrowser
 
-            webbrowser.open(address)
+            # A browser in the terminal does not come back before it is closed, and asks meanwhile.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     make_server({}, ready=ready).run(sockets=[made])

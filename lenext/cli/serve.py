@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -43,22 +44,29 @@ def serve(
 
     if not 0 <= low_confidence <= 1:
         raise UserError(f"a low confidence of {low_confidence:g} is no probability; give 0 to 1")
+    if wrong is not None and wrong.exists() and not wrong.is_dir():
+        raise UserError(f"{wrong} is a file; give --wrong a folder")
     with interrupts_held():
         try:
-            from lenext.serving.serve import listening, make_server, named_predictors, names_of
+            from lenext.serving.serve import EVERYWHERE, bracketed, listening, make_server, named_predictors, names_of
         except ModuleNotFoundError as error:
             raise UserError(f"lenext serve needs {error.name}: pip install 'lenext[serve]'") from None
+        hosts = names_of(host, allow_host or [])
         models = named_predictors(targets, weights=weights, threads=threads)
         made = listening(host, port, token)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{made.getsockname()[1]}"
+    everywhere, port = host in EVERYWHERE, made.getsockname()[1]
+    address = f"http://{'localhost' if everywhere else bracketed(host)}:{port}"
+    entry = f"/?token={quote(token, safe='')}" if token else ""
 
     def ready() -> None:
-        say(f"{', '.join(models)}: {address}{'/?token=' + token if token else ''}")
+        say(f"{', '.join(models)}: {address}{entry}")
         say(f"for programs: {address}/docs; Ctrl-C ends it")
+        if everywhere and not allow_host:
+            say("other machines are refused: --allow-host NAME says by which name or address they reach this one")
+        elif everywhere:
+            say(f"for other machines: http://{hosts[-1]}:{port}{entry}")
 
     server = make_server(
-        models, hosts=names_of(host, allow_host or []), token=token, threads=threads,
-        low_confidence=low_confidence, wrong=wrong, ready=ready,
-    )  # fmt: skip
+        models, hosts=hosts, token=token, threads=threads, low_confidence=low_confidence, wrong=wrong, ready=ready
+    )
     server.run(sockets=[made])

@@ -44,6 +44,7 @@ ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and those of its v
 OVERSIZED = 4  # times the size wanted; decoding at half the scale leaves resizing two pixels for each of its own
 HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)  # how a HEIC file starts
 HEIC_HINT = "HEIC images need the extra heic: pip install 'lenext[heic]', or save it as JPEG"
+BAND = 1 << 18  # values that are brought to 8 bits at a time
 SLIVER = 16  # how many times longer than the cut an image may grow before it is cut
 
 # Pillow warns of broken metadata and of many pixels; whether the pixels can be had decides here.
@@ -365,11 +366,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Return a 16-bit, 32-bit or float image in 8 bits: full scale to full scale."""
     values = np.asarray(image)
     if values.dtype.kind == "f":
-        values = np.nan_to_num(values)
-        values = values * (255 if values.max(initial=0) <= 1 else 1)
-    elif image.mode != "I" or values.max(initial=0) > 255:
-        values = values / 257  # 65535 -> 255
-    return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8))
+        factor, divisor = (1 if (values > 1).any() else 255), 1
+    else:
+        factor, divisor = 1, (257 if image.mode != "I" or values.max(initial=0) > 255 else 1)  # 65535 -> 255
+    out = np.empty(values.shape, np.uint8)
+    flat, into = values.reshape(-1), out.reshape(-1)
+    for start in range(0, flat.size, BAND):  # in parts, for what is in between is wider
+        part = flat[start : start + BAND]
+        if values.dtype.kind == "f":
+            part = np.nan_to_num(part) * factor
+        elif divisor > 1:
+            part = part / divisor
+        into[start : start + BAND] = np.rint(part).clip(0, 255)
+    return Image.fromarray(out)
 
 
 def why_unreadable(error: Exception, data: bytes | NDArray[np.uint8] | Image.Image) -> str:

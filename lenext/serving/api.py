@@ -15,12 +15,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from lenext.errors import UserError
 from lenext.serving.batching import Line
-from lenext.serving.bodies import MULTIPART, form_of, images_in, told_name
+from lenext.serving.bodies import GONE, MULTIPART, form_of, images_in
 from lenext.serving.limits import Limits
 from lenext.serving.metrics import Metrics
 from lenext.serving.refusal import RefusalError
 from lenext.serving.schemas import KEEP, PREDICT, refusals
 from lenext.serving.served import Found, Served
+from lenext.serving.turns import OneByOne
 from lenext.serving.wrong import keep_wrong
 
 MOST = 1000  # classes that an answer names
@@ -58,6 +59,7 @@ Label = Annotated[str | None, Query(max_length=200, description="Whose map; the 
 def api_router(service: Service) -> APIRouter:
     """Return the routes of programs."""
     router = APIRouter()
+    keeping = OneByOne()  # no two write one file, nor fill the memory beside the images that are answered
 
     @router.get("/v1/models", summary="The models that answer here", responses=refusals())
     def models() -> dict[str, Any]:
@@ -73,11 +75,16 @@ def api_router(service: Service) -> APIRouter:
 
     @router.post("/v1/models/{name}/wrong", **KEEP)
     async def wrong(request: Request, name: Name) -> Response:
-        return await _keep(service, request, service.model(name))
+        return await _keep(service, request, service.model(name), keeping)
 
     @router.get("/healthz", summary="Whether the process answers", responses=refusals())
-    @router.get("/readyz", summary="Whether images can be answered now", responses=refusals())
-    def well() -> dict[str, str]:
+    async def well() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="Whether images can be answered now", responses=refusals(503))
+    async def ready() -> dict[str, str]:
+        if not service.line.is_open:
+            raise RefusalError(503, f"{len(service.line)} images wait, and no more are taken", {"Retry-After": "1"})
         return {"status": "ok"}
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=refusals())
@@ -93,16 +100,16 @@ async def _predict(
     """Answer with what is in the images that a request brings."""
     index = _index(model, label) if label is not None else None
     given = await images_in(request, service.limits)
-    found: list[Found] = await _answers(service.line.ask(model.answer, [image for _, image in given]))
+    found: list[Found] = await _answers(request, service.line.ask(model.answer, [image for _, image in given]))
     entries = [_entry(service, model, file, each, top) for (file, _), each in zip(given, found, strict=True)]
     if with_map and model.about["class_map"]:
-        await _add_maps(service, model, given, found, entries, index)
+        await _add_maps(request, service, model, given, found, entries, index)
     if all("error" in entry for entry in entries):
         raise RefusalError(422, f"no image can be read; {entries[0]['file']}: {entries[0]['error']}")
     return JSONResponse({"model": model.name, "predictions": entries})
 
 
-async def _keep(service: Service, request: Request, model: Served) -> Response:
+async def _keep(service: Service, request: Request, model: Served, keeping: OneByOne) -> Response:
     """Keep the image that a request brings under the class that it names."""
     if service.wrong is None:
         raise RefusalError(404, f"wrong answers of {model.name} are not kept; start the server with --wrong FOLDER")
@@ -113,15 +120,26 @@ async def _keep(service: Service, request: Request, model: Served) -> Response:
     if file is None or label is None:
         raise RefusalError(400, "send a file and a label")
     named = label.content.decode("utf-8", "replace")
-    kept = await asyncio.to_thread(keep_wrong, service.wrong, named, file.content, service.limits.pixels)
+    kept = await keeping.run(keep_wrong, service.wrong, named, file.content, service.limits.pixels)
     return JSONResponse({"kept": str(kept.relative_to(service.wrong.parent))}, 201)
 
 
-async def _answers(futures: Sequence[Future[Any]]) -> list[Any]:
-    """Wait for what the threads find; where the client goes, what still waits is not worked on."""
+async def _answers(request: Request, futures: Sequence[Future[Any]]) -> list[Any]:
+    """Wait for what the threads find; where the client goes, what still waits is not worked on.
+
+    Raises:
+        RefusalError: the client has gone.
+    """
+    found = asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+    gone = asyncio.ensure_future(request.receive())  # the body has been read: nothing else is to come
     try:
-        return list(await asyncio.gather(*(asyncio.wrap_future(future) for future in futures)))
+        await asyncio.wait((found, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not found.done():
+            raise RefusalError(400, GONE)
+        return list(found.result())
     finally:
+        gone.cancel()
+        found.cancel()
         for future in futures:
             future.cancel()
 
@@ -136,12 +154,13 @@ def _index(model: Served, label: str) -> int:
 def _entry(service: Service, model: Served, file: str, found: Found, top: int) -> dict[str, Any]:
     service.metrics.images.labels(model.name, "unreadable" if found.error else "answered").inc()
     if found.error:
-        return {"file": told_name(file), "error": found.error}
+        return {"file": file, "error": found.error}
     best = model.best(found, top)
     return {"file": file, "predictions": best, "low_confidence": best[0]["probability"] < service.low_confidence}
 
 
 async def _add_maps(
+    request: Request,
     service: Service,
     model: Served,
     given: Sequence[tuple[str, bytes]],
@@ -155,6 +174,6 @@ async def _add_maps(
         probabilities = found[place].probabilities
         assert probabilities is not None
         asked.append((given[place][1], int(probabilities.argmax()) if index is None else index))
-    maps = await _answers(service.line.ask(model.class_maps, asked))
+    maps = await _answers(request, service.line.ask(model.class_maps, asked))
     for place, each in zip(places, maps, strict=True):
         entries[place]["map"] = each

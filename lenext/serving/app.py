@@ -9,7 +9,6 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -35,11 +34,11 @@ DOCS = """<!doctype html>
 <meta charset="utf-8">
 <title>lenext: interface</title>
 <link rel="icon" href="/site/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="stylesheet" href="/site/vendor/swagger-ui.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/site/vendor/swagger-ui-bundle.js"></script>
 <script src="/site/docs.js"></script>
 </body></html>"""
 
@@ -78,13 +77,13 @@ def create_app(
     app.add_exception_handler(RefusalError, answer_refusal)
     app.add_exception_handler(RequestValidationError, _wrong_values)
     app.add_exception_handler(HTTPException, _no_such_thing)
+    app.add_exception_handler(Exception, _fault)
     _add_docs(app)
-    return Guard(BoundedBodies(Measured(app, metrics), limits), hosts=hosts, token=token)
+    return Measured(Guard(BoundedBodies(app, limits), hosts=hosts, token=token), metrics)
 
 
 def _add_docs(app: FastAPI) -> None:
     """Let /docs show the interface, from files that are here."""
-    app.mount("/docs/assets", StaticFiles(packages=[("lenext.serving", "site/vendor")]))
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
@@ -102,3 +101,8 @@ async def _no_such_thing(_request: Request, error: Exception) -> Response:
     """Answer a request for what there is not."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _fault(_request: Request, _error: Exception) -> Response:
+    """Answer where something went wrong that nobody foresaw; the server says more where it was started."""
+    return JSONResponse({"error": "the server failed at this; its own output says how"}, 500)

@@ -53,6 +53,11 @@ class Line:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an image that came now would be taken."""
+        return not self._closed and len(self._waiting) < self.bound
+
     def ask(self, answer: Answer, images: Sequence[Any]) -> list[Future[Any]]:
         """Put images in the line, all or none of them.
 
@@ -100,22 +105,18 @@ class Line:
         """Return the images to answer next, those whose clients have gone left out; None when there will be no more."""
         with self._changed:
             while True:
-                while self._waiting and self._waiting[0].future.cancelled():
-                    self._waiting.popleft()
-                if self._waiting:
-                    break
-                if self._closed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if not self._waiting:
                     return None
-                self._changed.wait()
-            first = self._waiting.popleft()
-            if not self._waiting and not self._closed:
-                self._changed.wait(WINDOW)
-            together = [first]
-            while self._waiting and len(together) < MOST and self._waiting[0].answer == first.answer:
-                together.append(self._waiting.popleft())
-            return [each for each in together if each.future.set_running_or_notify_cancel()] or [_nothing()]
-
-
-def _nothing() -> _Asked:
-    """Return an image that nobody asked about, in place of ones that nobody waits for any more."""
-    return _Asked(list, None)
+                first = self._waiting.popleft()
+                if not self._waiting and not self._closed:
+                    self._changed.wait(WINDOW)
+                together = [first]
+                while self._waiting and len(together) < MOST and self._waiting[0].answer == first.answer:
+                    together.append(self._waiting.popleft())
+                if self._waiting:  # the call that announced them may have woken this thread, which leaves them
+                    self._changed.notify()
+                wanted = [each for each in together if each.future.set_running_or_notify_cancel()]
+                if wanted:
+                    return wanted

@@ -7,13 +7,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from lenext.errors import UserError, one_line
 from lenext.serving.architectures import LARGEST, architecture, architectures
 from lenext.serving.refusal import RefusalError
+from lenext.serving.turns import OneByOne
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -117,7 +117,7 @@ def explorer_router() -> APIRouter:
     """Return the routes of the pages."""
     router = APIRouter()
     # A network of a thousand layers takes seconds to count: in one thread, so that none is missing where images wait.
-    counting = CapacityLimiter(1)
+    counting = OneByOne()
 
     @router.get("/v1/architectures", response_model=Architectures, summary="Every architecture, what it costs and errs")
     def list_architectures() -> dict[str, Any]:
@@ -127,10 +127,10 @@ def explorer_router() -> APIRouter:
         "/v1/architectures/{name}",
         response_model=Staged,
         summary="What each stage of an architecture gives and costs",
-        responses={status: {"model": Refused} for status in (401, 403, 404, 422)},
+        responses={status: {"model": Refused} for status in (401, 403, 404, 422, 503)},
     )
     async def show_architecture(name: Name, size: Size = None) -> dict[str, Any]:
-        return await to_thread.run_sync(_architecture, name, size, limiter=counting)
+        return await counting.run(_architecture, name, size)
 
     @router.get("/", include_in_schema=False)
     def show_page(request: Request) -> Response:

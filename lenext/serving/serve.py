@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,14 @@ from lenext.errors import UserError
 from lenext.loading import load
 from lenext.prediction import Predictor
 from lenext.serving.app import LOW_CONFIDENCE, create_app
-from lenext.serving.guard import LOOPBACK
+from lenext.serving.guard import LOOPBACK, without_port
 from lenext.serving.limits import Limits
 from lenext.serving.protocol import bounded_protocol
 
-BACKLOG = 512
-DRAINING = 30  # seconds that requests under way may take once the server is told to end
+BACKLOG = 2048
+DRAINING = 30  # seconds that answers may take once the server is told to end, and the last body has come
 SHORTEST_TOKEN = 16
+EVERYWHERE = ("0.0.0.0", "::")  # to listen on, all addresses of this machine; none that it is reached by
 MANY = 10_000  # images that a server answers, beside which loading is of no weight
 
 
@@ -35,7 +37,10 @@ def named_predictors(
     """
     found: dict[str, Predictor] = {}
     for target in targets:
-        name = Path(target).stem if Path(target).is_file() else Path(target).name
+        path = Path(target)
+        name = path.stem if path.is_file() else path.name
+        if name in ("", ".."):
+            name = path.resolve().name
         if name in found:
             raise UserError(f"two targets are called {name}; rename one")
         found[name] = load(target, weights=weights, engine="auto", threads=threads, images=MANY)
@@ -46,12 +51,15 @@ def listening(host: str, port: int, token: str | None) -> socket.socket:
     """Return a socket that listens.
 
     Raises:
-        UserError: an address that others can reach, without a token; one that is taken, or is not this machine's.
+        UserError: an address that others can reach, without a token; a token that can be guessed, or cannot be sent; an
+            address that is taken, or is not this machine's.
     """
     if not is_loopback(host) and token is None:
         raise UserError(f"{host} can be reached by other machines: give --token too, so that not everybody may ask")
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise UserError(f"a token of {len(token)} characters can be guessed; give {SHORTEST_TOKEN} or more")
+    if token is not None and not (token.isascii() and token.isprintable() and token == token.strip()):
+        raise UserError("a token goes into headers: give letters, digits and signs of ASCII, with no space at its ends")
     if not 0 <= port <= 65535:
         raise UserError(f"port {port} cannot be; give 1 to 65535, or 0 for any that is free")
     try:
@@ -60,7 +68,8 @@ def listening(host: str, port: int, token: str | None) -> socket.socket:
     except OSError as error:
         raise UserError(f"there is no address {host}: {error.strerror or error}; give another --host") from None
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name != "nt":  # where two servers could share a port then
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
         made.listen(BACKLOG)
     except OSError as error:
@@ -82,9 +91,21 @@ def is_loopback(host: str) -> bool:
 
 
 def names_of(host: str, extra: Sequence[str]) -> list[str]:
-    """Return the names that requests may have in `Host`."""
-    own = LOOPBACK if is_loopback(host) or host in ("0.0.0.0", "::") else ()
-    return [*own, f"[{host}]" if ":" in host.strip("[]") else host, *extra]
+    """Return the names that requests may have in `Host`; `extra` may be `name`, `name:8000` or an address.
+
+    Raises:
+        UserError: one of `extra` is an address of a page.
+    """
+    own = LOOPBACK if is_loopback(host) or host in EVERYWHERE else ()
+    for name in extra:
+        if "/" in name or not name:
+            raise UserError(f"{name!r} is no name of a host; give what stands between http:// and the next /")
+    return [*own, bracketed(host), *(without_port(bracketed(name)) for name in extra)]
+
+
+def bracketed(host: str) -> str:
+    """Return a host as addresses of pages have it: IPv6 in brackets."""
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def make_server(
@@ -111,11 +132,12 @@ def make_server(
         http=bounded_protocol(limits),
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # what clients do wrong is told to them
+        backlog=BACKLOG,
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=DRAINING,
+        timeout_graceful_shutdown=round(limits.body_seconds) + DRAINING,
     )
     return Server(config, ready)
 
@@ -135,6 +157,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take what the system has accepted already, and end when all of it is answered."""
+        if os.name == "nt":  # its event loop cannot let go of a listener
+            await super().shutdown(sockets)
+            return
         loop, taken = asyncio.get_running_loop(), list[socket.socket]()
         for each in sockets or []:
             loop.remove_reader(each.fileno())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +25,10 @@ from lenext.data.decode import (
 )
 from lenext.errors import LenextError, UserError
 from lenext.prediction import Predictor
+
+ICON = b"\0\0\1\0"  # how an ICO file begins, which Pillow decodes before it says how large it is
+LARGE = 16_000_000  # pixels above which images are decoded one after another: each may take hundreds of megabytes
+_LARGE_ONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -106,32 +112,46 @@ class Served:
     def _decoded(self, image: bytes) -> NDArray[np.uint8] | str:
         """Return the pixels of an image in the form that the model takes, or why there are none."""
         try:
-            refusal = too_many_pixels(image, self.pixels)
-            return refusal or decode(image, self.predictor.form)
+            header = header_of(image, self.pixels)
+            with in_turn(header):
+                return decode(header, self.predictor.form)
         except UnreadableImageError as error:
             return str(error)
 
 
-def too_many_pixels(image: bytes, most: int) -> str:
-    """Return why an image is too large to be decoded, by its header; nothing where it is not.
+class TooLargeError(UnreadableImageError):
+    """An image of too many pixels, which was not decoded."""
+
+
+def header_of(image: bytes, most: int) -> Image.Image:
+    """Return an image of which the header alone was read, and which is not too large to be decoded.
 
     Raises:
         UnreadableImageError: no image.
+        TooLargeError: more than `most` pixels.
     """
     if not image:
         raise UnreadableImageError("empty file")
+    if image.startswith(ICON):
+        raise UnreadableImageError("an icon (ICO), which is not read here; send it as PNG")
     try:
-        width, height = unread_image(image).size
+        header = unread_image(image)
     except Image.DecompressionBombError:
-        return f"more than {most:,} pixels; send a smaller image"
+        raise TooLargeError(f"more than {most:,} pixels; send a smaller image") from None
     except Exception as error:  # Pillow's decoders raise errors of many kinds on broken files
         raise UnreadableImageError(why_unreadable(error, image)) from error
-    return f"{width}x{height} pixels are more than {most:,}; send a smaller image" if width * height > most else ""
+    width, height = header.size
+    if width * height > most:
+        raise TooLargeError(f"{width}x{height} pixels are more than {most:,}; send a smaller image")
+    return header
 
 
-def kind_of(image: bytes) -> str:
+def in_turn(header: Image.Image) -> AbstractContextManager[Any]:
+    """Return what to hold while an image is decoded."""
+    return _LARGE_ONE if header.width * header.height > LARGE else contextlib.nullcontext()
+
+
+def ending_of(header: Image.Image) -> str:
     """Return the ending that a file of this image has, such as .jpg."""
-    with Image.open(io.BytesIO(image)) as opened:
-        return {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}.get(
-            opened.format or "", f".{(opened.format or 'png').lower()}"
-        )
+    known = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
+    return known.get(header.format or "", f".{(header.format or 'png').lower()}")

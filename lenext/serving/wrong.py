@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 from lenext.data.decode import UnreadableImageError, open_image
+from lenext.data.folder import is_hidden, split_folders
 from lenext.errors import LenextError
 from lenext.files import write_atomically
 from lenext.serving.refusal import RefusalError
-from lenext.serving.served import kind_of, too_many_pixels
+from lenext.serving.served import TooLargeError, ending_of, header_of, in_turn
 
-LONGEST = 100  # characters of a class's name
+LONGEST = 200  # bytes of a class's name; file systems take 255
 RESERVED = '<>:"|?*'  # that file systems of some kind do not take
 
 
@@ -23,10 +25,11 @@ def class_folder(label: str) -> str:
     """
     name = label.strip()
     hostile = any(not c.isprintable() or c in RESERVED or c in "/\\" for c in name)
-    if not name or len(name) > LONGEST or hostile or name.startswith(".") or name.endswith("."):
+    if not name or len(name.encode()) > LONGEST or hostile or is_hidden(name) or name.endswith("."):
         raise RefusalError(
             422,
-            f"{label[:LONGEST]!r} can be no class: give up to {LONGEST} letters, without a dot in front and without /",
+            f"{label[:LONGEST]!r} can be no class: give up to {LONGEST} letters, without a dot in front and without /, "
+            "and no name that systems use themselves",
         )
     return name
 
@@ -39,18 +42,33 @@ def keep_wrong(folder: Path, label: str, image: bytes, pixels: int) -> Path:
     """
     name = class_folder(label)
     try:
-        why = too_many_pixels(image, pixels)
-        if why:
-            raise RefusalError(413, why)
-        open_image(image)
+        header = header_of(image, pixels)
+        with in_turn(header):
+            open_image(header)
+    except TooLargeError as error:
+        raise RefusalError(413, str(error)) from None
     except UnreadableImageError as error:
         raise RefusalError(422, f"the file cannot be kept: {error}") from None
     place = folder / name
-    path = place / f"{hashlib.sha256(image).hexdigest()[:20]}{kind_of(image)}"
+    path = place / f"{hashlib.sha256(image).hexdigest()[:20]}{ending_of(header)}"
     try:
         place.mkdir(parents=True, exist_ok=True)
+        _require_classes(folder, place)
         if not path.exists():
             write_atomically(path, lambda beside: beside.write_bytes(image))
     except (LenextError, OSError) as error:
         raise RefusalError(507, f"the image cannot be kept in {folder}: {error}") from None
     return path
+
+
+def _require_classes(folder: Path, place: Path) -> None:
+    """Raise RefusalError where the folders in `folder` would be read as splits: train/ alone, or with val/."""
+    splits = split_folders(folder)
+    if splits:
+        with contextlib.suppress(OSError):  # one that holds something already stays
+            place.rmdir()
+        raise RefusalError(
+            422,
+            f"with {place.name!r} the folders in {folder} would be read as the splits {', '.join(splits)}, not as "
+            "classes; keep an image of another class first, or start the server with another --wrong",
+        )

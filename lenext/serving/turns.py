@@ -1,0 +1,31 @@
+"""`OneByOne`: work in a thread, one piece at a time, for which only a few may wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from lenext.serving.refusal import RefusalError
+
+T = TypeVar("T")
+
+MOST = 16  # pieces of work that wait
+
+
+class OneByOne:
+    """Does work in a thread, one piece after another."""
+
+    def __init__(self) -> None:
+        self._turn = CapacityLimiter(1)
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Return what `work` returns, once its turn has come.
+
+        Raises:
+            RefusalError: too many wait already.
+        """
+        if self._turn.statistics().tasks_waiting >= MOST:
+            raise RefusalError(503, f"{MOST} others wait for this already; ask again in a second", {"Retry-After": "1"})
+        return await to_thread.run_sync(work, *arguments, limiter=self._turn)
