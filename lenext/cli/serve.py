@@ -41,10 +41,11 @@ def serve(
     Example: [bold]lenext serve photos.onnx --wrong wrong/[/bold]
     """
     from lenext.errors import UserError
+    from lenext.files import exists, is_folder
 
     if not 0 <= low_confidence <= 1:
         raise UserError(f"a low confidence of {low_confidence:g} is no probability; give 0 to 1")
-    if wrong is not None and wrong.exists() and not wrong.is_dir():
+    if wrong is not None and exists(wrong) and not is_folder(wrong):
         raise UserError(f"{wrong} is a file; give --wrong a folder")
     with interrupts_held():
         try:
@@ -64,7 +65,7 @@ def serve(
         if everywhere and not allow_host:
             say("other machines are refused: --allow-host NAME says by which name or address they reach this one")
         elif everywhere:
-            say(f"for other machines: http://{hosts[-1]}:{port}{entry}")
+            say(f"for other machines: http://{hosts[-len(allow_host or [])]}:{port}{entry}")
 
     server = make_server(
         models, hosts=hosts, token=token, threads=threads, low_confidence=low_confidence, wrong=wrong, ready=ready

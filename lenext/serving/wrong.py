@@ -25,7 +25,7 @@ def class_folder(label: str) -> str:
     """
     name = label.strip()
     hostile = any(not c.isprintable() or c in RESERVED or c in "/\\" for c in name)
-    if not name or len(name.encode()) > LONGEST or hostile or is_hidden(name) or name.endswith("."):
+    if not name or hostile or len(name.encode()) > LONGEST or is_hidden(name) or name.endswith("."):
         raise RefusalError(
             422,
             f"{label[:LONGEST]!r} can be no class: give up to {LONGEST} letters, without a dot in front and without /, "

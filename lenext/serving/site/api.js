@@ -22,9 +22,7 @@ export async function ask(path, options = {}, tries = 2) {
     return ask(path, options, tries - 1);
   }
   const body = await response.json().catch(() => ({}));
-  if (!response.ok && !body.predictions) {
-    throw new Refused(response.status, body.error ?? `the server answered ${response.status}`);
-  }
+  if (!response.ok) throw new Refused(response.status, body.error ?? `the server answered ${response.status}`);
   return body;
 }
 

@@ -28,7 +28,7 @@ export class Card {
   }
 
   heading() {
-    return el("div", { class: "head" }, el("h3", {}, this.file.name || "pasted image"));
+    return el("div", { class: "head" }, el("h3", { id: `${this.id}-name` }, this.file.name || "pasted image"));
   }
 
   measure() {
@@ -63,9 +63,7 @@ export class Card {
     const form = new FormData();
     form.append("files", this.file, this.file.name || "pasted.png");
     const found = await ask(address(["models", this.asked.name, "predict"], query), { method: "POST", body: form });
-    const [answer] = found.predictions;
-    if (answer.error) throw new Error(answer.error);
-    return answer;
+    return found.predictions[0];
   }
 
   show({ predictions, low_confidence: unsure }) {
@@ -95,7 +93,7 @@ export class Card {
 
   heatChoice(predictions) {
     const choice = el(
-      "select", { id: `${this.id}-heat`, on: { change: () => this.showHeat(choice.value) } },
+      "select", { id: `${this.id}-heat`, "aria-describedby": `${this.id}-name`, on: { change: () => this.showHeat(choice.value) } },
       el("option", { value: "" }, "off"),
       ...predictions.map(({ label }) => el("option", { value: label }, label)),
     );
@@ -126,14 +124,14 @@ export class Card {
   correction() {
     const list = el("datalist", { id: `${this.id}-classes` }, ...this.asked.classes.map(({ label }) => el("option", { value: label })));
     const label = el("input", { id: `${this.id}-label`, list: list.id, required: true, autocomplete: "off" });
-    const told = el("p", { class: "small soft", role: "status" });
+    const told = el("p", { class: "small soft", role: "status", tabindex: "-1" });
     const form = el(
       "form", { class: "correct", hidden: true },
       el("div", { class: "field" }, el("label", { for: label.id }, "What is it? One of the classes, or a new one"), label, list),
-      el("button", {}, "Keep"),
+      el("button", { "aria-describedby": `${this.id}-name` }, "Keep"),
     );
     const open = el("button", {
-      type: "button", "aria-expanded": "false", on: { click: () => {
+      type: "button", "aria-expanded": "false", "aria-describedby": `${this.id}-name`, on: { click: () => {
         form.hidden = !form.hidden;
         open.setAttribute("aria-expanded", String(!form.hidden));
         if (!form.hidden) label.focus();
@@ -141,16 +139,21 @@ export class Card {
     }, "This is wrong");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (this.keeping) return; // a button that were disabled would lose the focus
+      this.keeping = true;
       try {
         const kept = await this.keep(label.value.trim());
+        told.textContent = `Kept as ${kept}, ready for lenext train.`;
+        told.focus(); // the button that had it goes
         form.hidden = true;
         open.hidden = true;
-        told.textContent = `Kept as ${kept}, ready for lenext train.`;
       } catch (error) {
         told.textContent = error.message;
+      } finally {
+        this.keeping = false;
       }
     });
-    return el("div", {}, el("p", {}), open, form, told);
+    return el("div", { class: "correction" }, open, form, told);
   }
 
   async keep(label) {

@@ -124,6 +124,8 @@ async function drawChosen() {
     if (refused) place.replaceChildren(el("h3", {}, chosen()[at]), el("p", { class: "alert", role: "alert" }, refused));
     else showStages(place, staged, own);
   });
+  const shown = found.filter(({ staged }) => staged).map(({ staged: { name, input } }) => `${name} at ${input[1]}`);
+  byId("told").textContent = shown.length ? `${shown.join(" and ")} ${shown.length > 1 ? "are" : "is"} shown.` : "";
 }
 
 const asked = new Map();

@@ -16,6 +16,10 @@ const TIP = 280; // of the note beside a block, as in the style sheet
 const height = (side) => 4 + (HIGH * Math.log2(Math.max(side, 1))) / Math.log2(FULL);
 const sides = (output) => [output[0], output[1] ?? 1, output[2] ?? 1];
 
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") document.querySelectorAll(".tip").forEach((tip) => (tip.hidden = true));
+});
+
 /** Fill `place` with an architecture at a size; `own` is the same at its own size, where that is another. */
 export function showStages(place, staged, own) {
   const { name, family, year, paper, input, stages, total } = staged;
