@@ -139,7 +139,7 @@ export class Card {
     }, "This is wrong");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      if (this.keeping) return; // a button that were disabled would lose the focus
+      if (this.keeping) return; // not by disabling the button, which would lose the focus
       this.keeping = true;
       try {
         const kept = await this.keep(label.value.trim());
