@@ -72,6 +72,15 @@ def request(port: int, path: str = "/healthz", method: str = "GET", body: bytes 
     return said(port, f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
 
 
+@contextlib.contextmanager
+def asked_in_pieces(port: int, path: str, length: int, first: bytes) -> Iterator[socket.socket]:
+    """Send the headers of a body of so many bytes and the first of these, and give the connection for the others."""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(head + first)
+        yield connection
+
+
 def form(parts: list[tuple[str, bytes]], boundary: str = "xyz") -> bytes:
     """Return a form of parts, each what stands behind `form-data;` and its content."""
     made = b""

@@ -136,7 +136,7 @@ def make_server(
         backlog=BACKLOG,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=round(limits.body_seconds) + DRAINING,
     )
     return Server(config, ready)
