@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from PIL import EpsImagePlugin, Image
 from lenext.data import decode as decode_module
 from lenext.data.chunks import bytes_needed
 from lenext.data.decode import (
+    BAND,
     FITS,
     RESAMPLING,
     Fit,
@@ -349,6 +351,37 @@ def test_every_image_comes_out_at_the_size_asked_for(
     grey = mode in ("1", "L", "LA", "I;16", "I", "F")
     assert pixels.shape == (*size, channels or (1 if grey else 3))
     assert pixels.dtype == np.uint8
+
+
+def test_deep_images_are_brought_to_eight_bits_as_a_whole() -> None:
+    """In parts, which is what their number of pixels is for; by the rule, on all of it."""
+    every = np.tile(np.arange(65536, dtype=np.uint16), 6).reshape(3, -1)
+    assert every.size > BAND
+    by_rule = np.rint(every / np.float64(257)).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    floats = rng.uniform(0, 1, every.shape).astype(np.float32)
+    beyond = np.where(rng.random(every.shape) < 0.1, np.float32(np.nan), 300 * floats - 20)
+    beyond[0, :2] = np.inf, -np.inf
+    small = every.astype(np.int32) % 256
+    for values, expected in (
+        (every, by_rule),
+        (every.astype(np.int32), by_rule),
+        (small, small),
+        (floats, np.rint(floats * 255)),
+        (beyond, np.rint(np.nan_to_num(beyond)).clip(0, 255)),
+    ):
+        found = np.asarray(open_image(Image.fromarray(values)))
+        assert (found == expected).all()
+
+
+def test_deep_images_take_few_bytes_a_pixel() -> None:
+    image = Image.new("I;16", (2000, 1000))
+    tracemalloc.start()
+    try:
+        open_image(image)
+        assert tracemalloc.get_traced_memory()[1] < 9 * image.width * image.height
+    finally:
+        tracemalloc.stop()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from http.client import HTTPConnection
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from model_server import request
@@ -84,18 +87,35 @@ def test_every_library_in_the_browser_has_its_licence() -> None:
     assert {"chart.LICENSE.txt", "chart.umd.min.js", "swagger-ui.LICENSE.txt", "swagger-ui-bundle.js"} <= vendored
 
 
+BROWSER = """
+import pathlib, sys, urllib.request
+opened = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[2], timeout=20)
+pathlib.Path(sys.argv[1] + ".new").write_bytes(opened.read())
+pathlib.Path(sys.argv[1] + ".new").rename(sys.argv[1])
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
-def test_the_explorer_opens_without_a_model() -> None:
-    command = [sys.executable, "-m", "lenext", "explore", "--no-browser"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def test_the_explorer_opens_without_a_model(tmp_path: Path) -> None:
+    """In a browser that does not come back before it has the page, as those in a terminal do not."""
+    (tmp_path / "browser.py").write_text(BROWSER)
+    environment = {**os.environ, "BROWSER": f"{sys.executable} {tmp_path}/browser.py {tmp_path}/page %s"}
+    command = [sys.executable, "-m", "lenext", "explore"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     try:
         address = process.stderr.readline().partition(";")[0]
         assert address.startswith("http://127.0.0.1:")
         connection = HTTPConnection(address.removeprefix("http://").removesuffix("/models"), timeout=20)
         connection.request("GET", "/models")
-        assert b"Architectures" in connection.getresponse().read()
+        page = connection.getresponse().read()
+        assert b"Architectures" in page
         connection.close()
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "page").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert (tmp_path / "page").read_bytes() == page
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     finally:

@@ -137,8 +137,11 @@ def test_a_wrong_answer_is_kept_under_its_right_class(visit: Visit, folder: Path
     field = page.get_by_label("What is it?")
     expect(field).to_be_focused()
     field.fill("a squiggle")
-    page.get_by_role("button", name="Keep").click()
-    page.get_by_role("status").filter(has_text="Kept as wrong/a squiggle/").wait_for()
+    expect(page.get_by_role("button", name="Keep")).to_have_accessible_description("digit 3.png")
+    page.get_by_role("button", name="Keep").dblclick()
+    told = page.get_by_role("status").filter(has_text="Kept as wrong/a squiggle/")
+    told.wait_for()
+    expect(told).to_be_focused()
     (kept,) = (wrong / "a squiggle").iterdir()
     assert kept.read_bytes() == (folder / "digit 3.png").read_bytes()
     assert open_source(wrong).splits  # a folder that can be trained on
@@ -221,6 +224,7 @@ def test_two_architectures_stand_side_by_side_at_a_size(visit: Visit) -> None:
     assert page.locator(".before").count() == 0
     page.get_by_label("Image side").fill("320")
     page.get_by_text("×2.04 of 4.09 G").wait_for()
+    expect(page.get_by_role("status").last).to_have_text("resnet50 at 320 and vgg16 at 320 are shown.")
     assert page.locator(".before").count() == 1 + len(own["stages"]) + 1 + len(architecture("vgg16")["stages"])
     page.get_by_label("Image side").fill("16")
     page.get_by_text("image side 16 < 32, the smallest for vgg16").wait_for()
@@ -246,7 +250,7 @@ def test_the_keyboard_is_enough_to_tell_a_wrong_answer(visit: Visit, folder: Pat
     page.keyboard.press("Enter")
     page.keyboard.type("by hand")
     page.keyboard.press("Enter")
-    page.get_by_role("status").filter(has_text="Kept as wrong/by hand/").wait_for()
+    expect(page.get_by_role("status").filter(has_text="Kept as wrong/by hand/")).to_be_focused()
     assert len(list((wrong / "by hand").iterdir())) == 1
 
 
@@ -259,11 +263,15 @@ def test_the_keyboard_is_enough_to_explore(visit: Visit) -> None:
     page.get_by_role("button", name="beside lenet5", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="lenet5").wait_for()
+    expect(page.get_by_role("status").last).to_have_text("resnet50 at 224 and lenet5 at 32 are shown.")
     expect(page.get_by_role("heading", name="Stage by stage")).to_be_focused()
     stage = page.get_by_role("group", name="Stages of lenet5").get_by_role("img").nth(1)
     stage.focus()
     assert "6×28×28" in page.locator(".tip:visible").inner_text()
     assert "output 6×28×28" in (stage.get_attribute("aria-label") or "")
+    page.keyboard.press("Escape")
+    expect(page.locator(".tip:visible")).to_have_count(0)
+    expect(stage).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_server import FORM, LIMITS, Reply, form, request, said, served
+from model_server import FORM, LIMITS, Reply, asked_in_pieces, form, request, said, served
 from pictures import encoded, png, stripes
 from PIL import Image
 
@@ -71,7 +72,29 @@ def test_it_says_what_it_has_and_that_it_is_well(port: int) -> None:
     assert {"/v1/models", "/v1/models/{name}/predict", "/healthz"} <= paths.keys()
     docs = request(port, "/docs").body.decode()
     assert "http" not in docs.replace("/docs", "")  # nothing from elsewhere
-    assert request(port, "/docs/assets/swagger-ui-bundle.js").status == 200
+    for file in re.findall(r'(?:src|href)="([^"]+)"', docs):
+        assert request(port, file).status == 200
+
+
+NAMES = {  # what files may be called, and what they are called in answers
+    "../../etc/passwd": "passwd", "C:\\x": "x", "a\0b": "ab", "x" * 4000: "x" * 200, "con": "con", "": "image",
+    "\u202egnp.exe": "gnp.exe", "%00": "%00", "..": "..", "a/b/": "b", "/": "image",
+}  # fmt: skip
+
+
+def test_files_are_called_by_the_last_part_of_their_name(port: int) -> None:
+    for name, told in NAMES.items():
+        body = form([(f'name="files"; filename="{name}"', digit(0))])
+        (found,) = request(port, PREDICT, "POST", body, **FORM).json["predictions"]
+        assert found["file"] == told
+    body = form([('name="files"; filename="a\r\nX: y"', digit(0))])
+    assert request(port, PREDICT, "POST", body, **FORM).status == 400
+
+
+def test_what_has_no_type_is_told_how_to_have_one(port: int) -> None:
+    found = asked(port, digit(0), Content_Type="application/x-www-form-urlencoded")  # as curl sends it
+    assert found.status == 415
+    assert "with Content-Type: image/jpeg" in found.json["error"]
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -118,8 +141,7 @@ def malformed() -> list[tuple[bytes, dict[str, str]]]:
         (form([('name="text"', b"words")]), FORM),
     ]
     made += [(form([(f'name="{n}"', b"x") for n in range(30)]), FORM), (form([('name="files"', b"\0" * 50)]), FORM)]
-    names = ["../../etc/passwd", "C:\\x", "a\0b", "x" * 5000, "con", "", "\u202egnp.exe", "a\r\nX: y", "%00", ".."]
-    made += [(form([(f'name="files"; filename="{name}"', b"no image")]), FORM) for name in names]
+    made += [(form([(f'name="files"; filename="{name}"', b"no image")]), FORM) for name in NAMES]
     made += [(digit(0), {"Content_Encoding": "gzip", "Content_Type": "text/plain"})]
     bits = bytearray(whole["PNG"])
     while len(made) < 200:
@@ -215,7 +237,7 @@ def test_with_a_token_everything_else_needs_it(digits_file: Path) -> None:
         assert (entered.status, entered.headers["location"]) == (303, "/v1/models?x=1")
         cookie = entered.headers["set-cookie"]
         assert "HttpOnly" in cookie
-        assert "SameSite=strict" in cookie
+        assert "SameSite=lax" in cookie
         assert request(port, "/v1/models", Cookie=cookie.partition(";")[0]).status == 200
         assert request(port, "/v1/models", Cookie='lenext-token=no; x="').status == 401
 
@@ -297,11 +319,24 @@ def test_told_to_end_under_load_it_answers_what_it_has_taken(digits_file: Path) 
             client.start()
         while len(answered) < 200:
             time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
+        said(port, b"nonsense\r\n\r\n")
+        request(port, PREDICT, "POST", form([], "xyz")[:3] + b"?", **FORM)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as kept, \
+                asked_in_pieces(port, PREDICT, len(image), image[:-1]) as half:  # fmt: skip
+            kept.sendall(head + image)
+            assert kept.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            process.send_signal(signal.SIGTERM)
+            kept.sendall(head + image)
+            assert kept.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            assert kept.recv(1 << 16) == b""
+            half.sendall(image[-1:])
+            assert half.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            assert half.recv(1 << 16) == b""
         for client in clients:
             client.join(30)
         assert process.wait(30) == 143
         assert not lost
+        assert process.stderr.read().count("\n") == 1  # what is for programs, and nothing of what clients did wrong
     finally:
         process.kill()
         process.wait()
