@@ -19,6 +19,7 @@ class OneByOne:
 
     def __init__(self) -> None:
         self._turn = CapacityLimiter(1)
+        self._asked = 0  # pieces that wait, and the one that is done
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Return what `work` returns, once its turn has come.
@@ -26,6 +27,10 @@ class OneByOne:
         Raises:
             RefusalError: too many wait already.
         """
-        if self._turn.statistics().tasks_waiting >= MOST:
+        if self._asked > MOST:
             raise RefusalError(503, f"{MOST} others wait for this already; ask again in a second", {"Retry-After": "1"})
-        return await to_thread.run_sync(work, *arguments, limiter=self._turn)
+        self._asked += 1
+        try:
+            return await to_thread.run_sync(work, *arguments, limiter=self._turn)
+        finally:
+            self._asked -= 1
