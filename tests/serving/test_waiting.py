@@ -254,6 +254,7 @@ def test_large_images_are_decoded_one_after_another(digits_file: Path, monkeypat
     right, under_way, most = serving.decode, 0, 0
     counting = threading.Lock()
     together = threading.Barrier(2)
+    assert in_turn(Image.new("L", (4_000, 4_001))) is in_turn(Image.new("L", (8_000, 8_000)))
 
     def decode(item: Image.Image, form: Any) -> Any:
         nonlocal under_way, most
@@ -278,7 +279,6 @@ def test_large_images_are_decoded_one_after_another(digits_file: Path, monkeypat
         for thread in threads:
             thread.join()
         assert most == expected
-    assert isinstance(in_turn(Image.new("L", (4_000, 4_001))), type(threading.Lock()))
 
 
 def test_a_run_in_the_current_folder_has_the_name_of_the_folder(
