@@ -32,8 +32,9 @@ def network(model: str, weights: str):
     from safetensors.torch import load_file
     from torchvision import models
 
-    auxiliary = {"aux_logits": True, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
-    made = getattr(models, model)(weights=None, **auxiliary)
+    # As with torchvision's published weights, these two scale what was normalised for the others to -1 to 1.
+    inception = {"aux_logits": True, "init_weights": False, "transform_input": True}
+    made = getattr(models, model)(weights=None, **(inception if model in ("googlenet", "inception_v3") else {}))
     made.load_state_dict(load_file(weights))
     for name in ("aux1", "aux2", "AuxLogits"):
         if hasattr(made, name):

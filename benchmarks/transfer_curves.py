@@ -1,9 +1,11 @@
 """MobileNetV2 on photographs of ants and bees: frozen, fully tuned, and from random weights, side by side.
 
-    python benchmarks/transfer_curves.py ../shared [--epochs 10] [--seeds 3] [--out docs/images/transfer.png]
+    python benchmarks/transfer_curves.py ../shared WORK [WAY...] [--epochs 10] [--seeds 3]
+        [--out docs/images/transfer.png]
 
 The same 243 photographs to train on and 76 to judge by for all three; one command each, whose whole time is quoted. The
-frozen one trains its last layer alone. From random weights the recipe is `small_data`, with as many epochs.
+frozen one trains its last layer alone. From random weights the recipe is `small_data`, with as many epochs. What each
+command came to stands in WORK and is not run again, so that the ways, `frozen`, `tuned` and `random`, can be run apart.
 """
 
 from __future__ import annotations
@@ -21,18 +23,21 @@ from matplotlib.figure import Figure
 from rounds import machine
 
 WEIGHTS = "data/weights/mobilenet_v2-imagenet1k-torchvision.safetensors"
-COLOURS = {"frozen, a new last layer": "#6d28d9", "fully tuned": "#0f766e", "from random weights": "#d97706"}
+NAMES = {"frozen": "frozen, a new last layer", "tuned": "fully tuned", "random": "from random weights"}
+COLOURS = {"frozen": "#6d28d9", "tuned": "#0f766e", "random": "#d97706"}
 INK, GRID = "#374151", "#e5e7eb"
 APART = 4.0  # percent, that names are
 
 
-def trained(shared: Path, out: Path, epochs: int, seed: int, words: list[str]) -> tuple[list[dict[str, Any]], float]:
-    """Train by the command, and return the lines of its metrics and the seconds of all of it."""
+def trained(shared: Path, out: Path, epochs: int, seed: int, words: list[str]) -> dict[str, Any]:
+    """Train by the command, and return the top-1 after each epoch, the last loss and the seconds of all of it."""
     command = [sys.executable, "-m", "lenext", "train", str(shared / "data/ants_bees"), "--model", "mobilenet_v2"]
     command += ["--epochs", str(epochs), "--seed", str(seed), "--out", str(out), "--json", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return rows, json.loads(done.stdout)["seconds"]
+    return {
+        "top1": [row["top1"] for row in rows], "loss": rows[-1]["loss"], "seconds": json.loads(done.stdout)["seconds"],
+    }  # fmt: skip
 
 
 def draw(path: Path, curves: dict[str, list[list[float]]]) -> None:
@@ -49,7 +54,7 @@ def draw(path: Path, curves: dict[str, list[list[float]]]) -> None:
     for name in sorted(ends, key=lambda name: -ends[name]):  # the names of curves that end together stand apart
         place = min(ends[name], place - APART)
         axes.annotate(
-            name, (len(curves[name][0]), place), (8, 0), textcoords="offset points", va="center",
+            NAMES[name], (len(curves[name][0]), place), (8, 0), textcoords="offset points", va="center",
             color=COLOURS[name], fontsize=10, annotation_clip=False,
         )  # fmt: skip
     axes.set_xlabel("epoch", color=INK)
@@ -64,30 +69,35 @@ def draw(path: Path, curves: dict[str, list[list[float]]]) -> None:
 
 
 def main() -> None:
-    """Train all three ways with each seed, print what came of it, and draw the curves."""
+    """Train what was not trained before, print what all came to, and draw the curves where all are there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("ways", nargs="*", default=list(NAMES))
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     start = ["--weights", str(asked.shared / WEIGHTS)]
-    ways = {
-        "frozen, a new last layer": [*start, "--freeze", "all-but-head.classifier"],
-        "fully tuned": start,
-        "from random weights": ["--recipe", "small_data"],
-    }
+    words = {
+        "frozen": [*start, "--freeze", "all-but-head.classifier"], "tuned": start, "random": ["--recipe", "small_data"],
+    }  # fmt: skip
+    asked.work.mkdir(parents=True, exist_ok=True)
     curves: dict[str, list[list[float]]] = {}
-    for name, words in ways.items():
+    for name in asked.ways:
         for seed in range(asked.seeds):
-            with tempfile.TemporaryDirectory() as place:
-                rows, seconds = trained(asked.shared, Path(place) / "run", asked.epochs, seed, words)
-            curves.setdefault(name, []).append([row["top1"] for row in rows])
-            told = " ".join(f"{rate:.1f}" for rate in curves[name][-1])
-            print(f"{name}, seed {seed}: {told}; loss {rows[-1]['loss']:.3f}, {seconds:.0f} s", flush=True)
-    for name, found in curves.items():
-        ends = [rates[-1] for rates in found]
-        print(f"{name}: median {np.median(ends):.2f} % ({min(ends):.2f} to {max(ends):.2f}, n = {len(ends)})")
+            kept = asked.work / f"{name}-{asked.epochs}-{seed}.json"
+            if not kept.exists():
+                with tempfile.TemporaryDirectory() as place:
+                    found = trained(asked.shared, Path(place) / "run", asked.epochs, seed, words[name])
+                kept.write_text(json.dumps(found))
+            found = json.loads(kept.read_text())
+            curves.setdefault(name, []).append(found["top1"])
+            told = " ".join(f"{rate:.1f}" for rate in found["top1"])
+            print(f"{name}, seed {seed}: {told}; loss {found['loss']:.3f}, {found['seconds']:.0f} s", flush=True)
+    for name, rows in curves.items():
+        ends = [rates[-1] for rates in rows]
+        print(f"{NAMES[name]}: median {np.median(ends):.2f} % ({min(ends):.2f} to {max(ends):.2f}, n = {len(ends)})")
     if asked.out:
         draw(asked.out, curves)
     print(machine())

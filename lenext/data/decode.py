@@ -75,6 +75,11 @@ class ImageForm:
     crop_ratio: float = 1.0
     interpolation: str = "bilinear"
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """The size (height, width) of the part that lies in the middle of the image."""
+        return self.size
+
 
 def decode(item: Item, form: ImageForm) -> NDArray[np.uint8]:
     """Return the image as uint8 (H, W, C), upright and of the form's size.
@@ -274,9 +279,10 @@ def seen_part(sides: tuple[int, int], form: ImageForm) -> tuple[float, float, fl
 
 def _cut(sides: tuple[int, int], form: ImageForm) -> tuple[tuple[int, int], int, int]:
     """Return to which width and height an image is brought before it is cut, and from which left and top on."""
-    height, width = form.size
     outside = covering(sides, _covered(form))
-    return outside, round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+    height, width = form.kept
+    left, top = round((outside[0] - width) / 2), round((outside[1] - height) / 2)
+    return outside, left - round((form.size[1] - width) / 2), top - round((form.size[0] - height) / 2)
 
 
 def _covered(form: ImageForm) -> tuple[int, int]:

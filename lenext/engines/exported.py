@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
@@ -47,6 +46,21 @@ REQUIRED = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class FramedForm(ImageForm):
+    """A form for images of which somebody cuts out the middle, of the size `inner`, and then has what `crop` cuts out.
+
+    Without knowing of the second cut, the two together could be half a pixel off, twice.
+    """
+
+    inner: tuple[int, int]
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """The size of what is cut out in the end."""
+        return self.inner
+
+
 @dataclass(frozen=True)
 class ExportedFile:
     """A file that `lenext export` wrote, and what it says of itself.
@@ -74,7 +88,7 @@ class ExportedFile:
             return form
         height, width = form.size
         covered = round(height / form.crop_ratio), round(width / form.crop_ratio)
-        return dataclasses.replace(form, size=covered, crop_ratio=1.0)
+        return FramedForm(size=covered, channels=form.channels, interpolation=form.interpolation, inner=form.size)
 
 
 def files_of(path: Path) -> list[Path]:

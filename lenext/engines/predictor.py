@@ -74,7 +74,7 @@ class ExportedPredictor(Predictor):
         chunk = max(1, min(MOST, CHUNK // (height * width), images // (TASKS * self.threads)))
         if images <= FEW * self.threads or self.threads == 1:
             return Lanes(1, chunk, self.loaded(self.threads).answer)
-        return Lanes(self.threads, chunk, self.loaded(1).answer)
+        return Lanes(self.threads, chunk, lambda pixels: self.loaded(1).answer(pixels))  # loads while others decode
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) of the `form` -> probabilities (N, classes)."""

@@ -18,6 +18,8 @@ from lenext.data.decode import FITS, ImageForm, decode
 from lenext.data.preprocessing import Preprocessing
 from lenext.deployment.exporting.openvino_file import resize_like_pillow
 from lenext.deployment.exporting.preprocessing_graph import RESIZING, fits_into_a_graph, preprocessing_nodes
+from lenext.engines.exported import ExportedFile
+from lenext.weights.classes import unnamed_classes
 
 PLAIN = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3}  # leaves grey levels as they are
 
@@ -100,6 +102,23 @@ def test_what_is_given_already_fitted_comes_out_to_the_bit(tmp_path: Path, fit: 
     expected = image[top : top + 28, left : left + 20].transpose(2, 0, 1)
     for found in answers(graph(form), tmp_path / "graph.onnx", np.stack([image, image])).values():
         assert np.array_equal(found, np.stack([expected, expected]))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    height=st.integers(20, 60),
+    width=st.integers(20, 60),
+    size=st.sampled_from([(28, 20), (27, 20), (28, 21), (29, 29)]),
+)
+@example(height=34, width=45, size=(29, 29))
+def test_cutting_in_two_steps_is_cutting_at_once(height: int, width: int, size: tuple[int, int]) -> None:
+    form = ImageForm(size=size, channels=3, crop_ratio=0.875)
+    preprocessing = Preprocessing(form=form, **PLAIN)
+    file = ExportedFile(Path("a.onnx"), "onnx", {}, unnamed_classes(2), preprocessing, True, np.empty(0, np.uint64))
+    image = photo(height, width, 3)
+    framed = decode(image, file.given)
+    top, left = (round((outer - inner) / 2) for outer, inner in zip(framed.shape, size, strict=False))
+    assert np.array_equal(framed[top : top + size[0], left : left + size[1]], decode(image, form))
 
 
 def test_nearest_takes_the_pixels_that_pillow_takes(tmp_path: Path) -> None:
