@@ -70,8 +70,8 @@ class BoundedProtocol(HttpToolsProtocol):
         # What came with the headers may be the beginning of the body; the bound is on the headers alone.
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         self._calm()
+        self.after_head, self.body_bytes = self.head_bytes - size, 0
         self.in_head, self.head_bytes = False, 0
-        self.after_head, self.body_bytes = 0, 0
         if size > self.limits.headers:
             self._turn_away(
                 431, "Request Header Fields Too Large", f"more than {self.limits.headers:,} bytes of headers"
