@@ -100,7 +100,7 @@ async def _predict(
     """Answer with what is in the images that a request brings."""
     index = _index(model, label) if label is not None else None
     given = await images_in(request, service.limits)
-    found: list[Found] = await _answers(request, service.line.ask(model.answer, [image for _, image in given]))
+    found: list[Found] = await _answers(service, request, service.line.ask(model.answer, [image for _, image in given]))
     entries = [_entry(service, model, file, each, top) for (file, _), each in zip(given, found, strict=True)]
     if with_map and model.about["class_map"]:
         await _add_maps(request, service, model, given, found, entries, index)
@@ -124,24 +124,28 @@ async def _keep(service: Service, request: Request, model: Served, keeping: OneB
     return JSONResponse({"kept": str(kept.relative_to(service.wrong.parent))}, 201)
 
 
-async def _answers(request: Request, futures: Sequence[Future[Any]]) -> list[Any]:
+async def _answers(service: Service, request: Request, futures: Sequence[Future[Any]]) -> list[Any]:
     """Wait for what the threads find; where the client goes, what still waits is not worked on.
 
     Raises:
         RefusalError: the client has gone.
     """
-    found = asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+    found = asyncio.gather(*(asyncio.wrap_future(future) for future in futures), return_exceptions=True)
     gone = asyncio.ensure_future(request.receive())  # the body has been read: nothing else is to come
     try:
         await asyncio.wait((found, gone), return_when=asyncio.FIRST_COMPLETED)
         if not found.done():
+            service.line.drop(futures)
+            await found  # what is being answered counts as held until it is
             raise RefusalError(400, GONE)
-        return list(found.result())
     finally:
         gone.cancel()
-        found.cancel()
-        for future in futures:
-            future.cancel()
+        service.line.drop(futures)
+    answers: list[Any] = found.result()
+    for each in answers:
+        if isinstance(each, BaseException):
+            raise each
+    return answers
 
 
 def _index(model: Served, label: str) -> int:
@@ -174,6 +178,6 @@ async def _add_maps(
         probabilities = found[place].probabilities
         assert probabilities is not None
         asked.append((given[place][1], int(probabilities.argmax()) if index is None else index))
-    maps = await _answers(request, service.line.ask(model.class_maps, asked))
+    maps = await _answers(service, request, service.line.ask(model.class_maps, asked))
     for place, each in zip(places, maps, strict=True):
         entries[place]["map"] = each

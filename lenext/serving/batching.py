@@ -79,6 +79,12 @@ class Line:
             self._changed.notify(len(asked))
         return [each.future for each in asked]
 
+    def drop(self, futures: Sequence[Future[Any]]) -> None:
+        """Take out of the line what still waits of these."""
+        if sum(future.cancel() for future in futures):
+            with self._changed:
+                self._waiting = deque(each for each in self._waiting if not each.future.cancelled())
+
     def close(self) -> None:
         """Answer what waits, and end the threads."""
         with self._changed:

@@ -11,8 +11,8 @@ class Limits:
 
     `body` are bytes of all of it, `headers` of its first lines; `pixels` are those of an image when it is decoded,
     `files` how many images it may bring. Headers must have come `header_seconds` after the first byte, the body
-    `body_seconds` after these; a connection between two requests stays for `idle_seconds`. `waiting` images may wait for
-    their turn, and the bodies of all requests may be `held` bytes together; more are turned away.
+    `body_seconds` after these; a connection between two requests stays for `idle_seconds`. `waiting` images may wait
+    for their turn, and the bodies of all requests may be `held` bytes together; more are turned away.
     """
 
     body: int = 64 << 20

@@ -133,9 +133,9 @@ def test_images_of_a_client_that_left_are_not_answered(digits_file: Path) -> Non
                 until(lambda: b"lenext_images_waiting 1.0" in request(port, "/metrics").body)
             left = f'lenext_requests_total{{path="{PREDICT.replace("digits", "{name}")}",status="400"}} 1.0'.encode()
             until(lambda: left in request(port, "/metrics").body)
+            assert b"lenext_images_waiting 0.0" in request(port, "/metrics").body  # nor do they take a place
             held.go.set()
             assert stays.recv(1 << 16).startswith(b"HTTP/1.1 200")
-        until(lambda: b"lenext_images_waiting 0.0" in request(port, "/metrics").body)
         assert request(port, PREDICT, "POST", IMAGE, Content_Type="image/png").status == 200
     assert held.images == 2
 
