@@ -84,7 +84,7 @@ def api_router(service: Service) -> APIRouter:
     @router.get("/readyz", summary="Whether images can be answered now", responses=refusals(503))
     async def ready() -> dict[str, str]:
         if not service.line.is_open:
-            raise RefusalError(503, f"{len(service.line)} images wait, and no more are taken", {"Retry-After": "1"})
+            raise RefusalError(503, "no more images are taken for now; ask again in a second", {"Retry-After": "1"})
         return {"status": "ok"}
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse, responses=refusals())
