@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_server import Reply, asked_in_pieces, request, said, served
@@ -125,12 +126,17 @@ def test_a_body_with_more_framing_than_content_is_refused(port: int) -> None:
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
 def test_who_does_not_take_an_answer_is_let_go(close: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost, right = threading.Event(), BoundedProtocol.connection_lost
+    lost, made, right = threading.Event(), BoundedProtocol.connection_made, BoundedProtocol.connection_lost
+
+    def connection_made(self: BoundedProtocol, transport: Any) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # not the system waits
+        made(self, transport)
 
     def connection_lost(self: BoundedProtocol, exc: Exception | None) -> None:
         lost.set()
         right(self, exc)
 
+    monkeypatch.setattr(BoundedProtocol, "connection_made", connection_made)
     monkeypatch.setattr(BoundedProtocol, "connection_lost", connection_lost)
     with served({}, limits=Limits(body_seconds=0.3)) as port, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
