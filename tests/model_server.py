@@ -53,14 +53,19 @@ def said(port: int, raw: bytes, *, seconds: float = 15.0) -> Reply:
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         with contextlib.suppress(ConnectionError):  # the server may have heard enough before the end
             connection.sendall(raw)
-        came = b""
-        with contextlib.suppress(ConnectionError):
-            while more := connection.recv(1 << 16):
-                came += more
-                head, end, body = came.partition(b"\r\n\r\n")
-                length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
-                if end and length and len(body) >= int(length):
-                    break
+        return heard(connection)
+
+
+def heard(connection: socket.socket) -> Reply:
+    """Return the one answer that comes, whole."""
+    came = b""
+    with contextlib.suppress(ConnectionError):
+        while more := connection.recv(1 << 16):
+            came += more
+            head, end, body = came.partition(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+            if end and length and len(body) >= int(length):
+                break
     return Reply(came)
 
 
