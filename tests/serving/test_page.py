@@ -263,7 +263,7 @@ def test_the_keyboard_is_enough_to_explore(visit: Visit) -> None:
     page.get_by_role("button", name="beside lenet5", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="lenet5").wait_for()
-    expect(page.get_by_role("status").last).to_have_text("resnet50 at 224 and lenet5 at 32 are shown.")
+    expect(page.get_by_role("status").last).to_have_text("resnet50 at 224 and lenet5 at 28 are shown.")
     expect(page.get_by_role("heading", name="Stage by stage")).to_be_focused()
     stage = page.get_by_role("group", name="Stages of lenet5").get_by_role("img").nth(1)
     stage.focus()
