@@ -3,7 +3,8 @@
     python benchmarks/predicting.py ../shared [--models mobilenet_v2,resnet50] [--images 600] [--rounds 5]
 
 Each side is a whole command, from the start of its process to the last line of its file: ours
-`lenext predict MODEL.onnx FOLDER --out answers.jsonl`, theirs `predict_usual.py`, which stands beside this. The photos
+`lenext predict MODEL.onnx FOLDER --out answers.jsonl`, by the engine that `lenext bench` found soonest before, theirs
+`predict_usual.py`, which stands beside this. The photos
 are those of ants_bees, over and over. In between, in one thread, decoding with resizing and the engine are measured
 each alone, so that what must be at least is known: their core-seconds an image, over the number of cores. MobileNet-v2
 has torchvision's weights, any other network drawn ones, of which the time is the same. The answers to the photos of
@@ -33,7 +34,6 @@ from rounds import alternate, machine, median_ratio, spread
 import lenext
 from lenext.data.cores import available_cores
 from lenext.data.decode import decode
-from lenext.engines.exported import read_exported
 from lenext.engines.predictor import ExportedPredictor
 
 PEERS = os.environ.get("PEERS_PYTHON", "/tmp/peers/bin/python")
@@ -107,7 +107,9 @@ def measure(name: str, shared: Path, work: Path, images: int, rounds: int) -> No
     ours("export", name, "--weights", weights, "--format", "onnx", "--out", file, "--check", few)
     photos = sorted((shared / "data" / "ants_bees").rglob("*.jpg"))
     folder, one = linked(work / f"{name}-photos", photos, images), linked(work / f"{name}-one", photos, 1)
-    predictor, parts, starts = ExportedPredictor(read_exported(file)), Parts(), list[float]()
+    ours("bench", file, "--rounds", "3")
+    predictor, parts, starts = lenext.load(file, engine="auto", images=images), Parts(), list[float]()
+    assert isinstance(predictor, ExportedPredictor)
     counter: Iterator[int] = iter(range(1_000_000))
 
     def with_lenext() -> float:
@@ -120,7 +122,7 @@ def measure(name: str, shared: Path, work: Path, images: int, rounds: int) -> No
         return images / run(PEERS, script, name, weights, folder, out, "--shared", shared)
 
     own, theirs = alternate(with_lenext, usual, rounds)
-    print(f"{name}, {images} photos, whole commands: lenext {spread(own, 'images/s', 1)}")
+    print(f"{name}, {images} photos, whole commands: lenext by {predictor.run_by} {spread(own, 'images/s', 1)}")
     print(f"  the usual pipeline {spread(theirs, 'images/s', 1)}; ratio {median_ratio(own, theirs)}")
     alone = ((what, [1000 * s for s in values]) for what, values in vars(parts).items())
     print("  alone, core time an image: " + "; ".join(f"{what} {spread(values, 'ms')}" for what, values in alone))

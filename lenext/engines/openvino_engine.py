@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenext.data.cores import available_cores
 from lenext.engines.engine import EngineName, as_rgb, normalised
 from lenext.engines.exported import PROBABILITIES, ExportedFile
 from lenext.engines.kept_blobs import blob_path, keep_blob, recall_blob
@@ -75,10 +76,11 @@ class OpenVino:
 
     def _compile(self, shape: tuple[int, ...] | None, output: str) -> Any:
         """Return the network for a shape and an output, from the cache where it was compiled before."""
+        streams = max(1, available_cores() // self._threads)  # answers at a time, each by so many threads
         settings = {
-            "INFERENCE_NUM_THREADS": self._threads,
+            "INFERENCE_NUM_THREADS": self._threads * streams,
             "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": streams,
             "INFERENCE_PRECISION_HINT": "f32",
         }
         path = blob_path(self._file.path, self._version, shape, output, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,21 @@ def test_openvino_compiles_once(file: ExportedFile, pixels: Any, monkeypatch: py
     again = OpenVino(file, 1)
     monkeypatch.setattr(again, "_shaped", lambda *_: pytest.fail("it is compiled again"))
     np.testing.assert_array_equal(again.answer(pixels, LOGITS), first)
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(("cores", "threads", "streams"), [(2, 1, 2), (8, 2, 4), (2, 2, 1), (1, 4, 1)])
+def test_openvino_answers_as_many_at_a_time_as_there_are_cores(
+    file: ExportedFile, pixels: Any, monkeypatch: pytest.MonkeyPatch, cores: int, threads: int, streams: int
+) -> None:
+    monkeypatch.setattr("lenext.engines.openvino_engine.available_cores", lambda: cores)
+    asked: list[dict[str, Any]] = []
+    engine = OpenVino(file, threads)
+    compile_model = engine._core.compile_model
+    engine._core = SimpleNamespace(
+        read_model=engine._core.read_model,
+        compile_model=lambda *given: asked.append(given[-1]) or compile_model(*given),
+    )
+    engine.answer(pixels)
+    (settings,) = asked
+    assert (settings["NUM_STREAMS"], settings["INFERENCE_NUM_THREADS"]) == (streams, threads * streams)
