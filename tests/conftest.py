@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ import pytest
 import torch
 from hypothesis import settings
 from launcher import Launcher
+from torch.utils.data._utils import signal_handling
 
 import lenext
 from lenext import device
@@ -119,6 +121,16 @@ def threads_as_before() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def children_as_before() -> Iterator[None]:
+    """Take back the handler of SIGCHLD that torch's loader leaves: any child's end would run it, in whatever test."""
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    if signal.getsignal(signal.SIGCHLD) is not before:
+        signal.signal(signal.SIGCHLD, before)
+        signal_handling._SIGCHLD_handler_set = False
 
 
 @pytest.fixture(scope="module")
