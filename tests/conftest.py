@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import warnings
@@ -29,6 +28,10 @@ from lenext.training.run import TrainResult
 # A busy machine is no failure, and a check of a change draws the same examples each time.
 settings.register_profile("lenext", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("lenext")
+
+# No handler of torch's for children that end, as there is none in a run: what NNCF loads leaves the main thread an
+# alternate stack that is no longer there, on which a handler would be called.
+signal_handling._SIGCHLD_handler_set = True
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several workers, which share the cores; so do the processes it starts
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -121,16 +124,6 @@ def threads_as_before() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
-def children_as_before() -> Iterator[None]:
-    """Take back the handler of SIGCHLD that torch's loader leaves: any child's end would run it, in whatever test."""
-    before = signal.getsignal(signal.SIGCHLD)
-    yield
-    if signal.getsignal(signal.SIGCHLD) is not before:
-        signal.signal(signal.SIGCHLD, before)
-        signal_handling._SIGCHLD_handler_set = False
 
 
 @pytest.fixture(scope="module")
