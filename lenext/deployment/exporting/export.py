@@ -35,11 +35,28 @@ FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 ENDINGS: dict[str, tuple[str, ...]] = dict(exported.ENDINGS) | {"safetensors": (".safetensors",)}
 INT8_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 Write = Callable[[Classifier, dict[str, Any], Path], None]
-_WRITERS: dict[ExportFormat, Write] = {
-    "onnx": write_onnx,
-    "openvino": write_openvino,
-    "ncnn": write_ncnn,
-    "safetensors": write_safetensors,
+Prove = Callable[[Classifier, Path, Sequence[Any], Progress], tuple[list[Proof], bool]]
+
+
+def _prove_engines(
+    classifier: Classifier, path: Path, items: Sequence[Any], progress: Progress
+) -> tuple[list[Proof], bool]:
+    """Return how each engine answers that runs the file, and whether the preprocessing is inside."""
+    file = read_exported(path)
+    return prove(classifier, file, items, progress=progress), file.inside
+
+
+def _prove_weights(
+    classifier: Classifier, path: Path, items: Sequence[Any], _progress: Progress
+) -> tuple[list[Proof], bool]:
+    return [prove_weights(classifier, path, items)], False
+
+
+_WAYS: dict[ExportFormat, tuple[Write, Prove]] = {
+    "onnx": (write_onnx, _prove_engines),
+    "openvino": (write_openvino, _prove_engines),
+    "ncnn": (write_ncnn, _prove_engines),
+    "safetensors": (write_safetensors, _prove_weights),
 }
 
 
@@ -108,13 +125,12 @@ def export(
     items = images_to_check(where, given=check is not None)
     metadata = file_metadata(classifier, str(target) if not isinstance(target, Classifier) else "")
     quantised = partial(_quantised, classifier, where, max_drop, progress) if int8 else None
-    return write_proved(path, format, _WRITERS[format], classifier, metadata, items, quantised, progress)
+    return _write_proved(path, format, classifier, metadata, items, quantised, progress)
 
 
-def write_proved(
+def _write_proved(
     path: Path,
     format: ExportFormat,
-    write: Write,
     classifier: Classifier,
     metadata: dict[str, Any],
     items: Sequence[Any],
@@ -122,18 +138,14 @@ def write_proved(
     progress: Progress = SILENT,
 ) -> Export:
     """Write beside `path`, prove, let `change` write it once more, and rename; nothing is left of what fails."""
+    write, prove_file = _WAYS[format]
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     beside.mkdir()
     try:
         made = beside / path.name
         write(classifier, metadata, made)
-        cost = None
-        if format == "safetensors":
-            proofs, inside = [prove_weights(classifier, made, items)], False
-        else:
-            file: ExportedFile = read_exported(made)
-            proofs, inside = prove(classifier, file, items, progress=progress), file.inside
-            cost = change(file) if change else None
+        proofs, inside = prove_file(classifier, made, items, progress)
+        cost = change(read_exported(made)) if change else None
         files = sorted(beside.iterdir(), key=lambda each: each.name == path.name)  # the named one last
         size = sum(each.stat().st_size for each in files)
         for each in files:
