@@ -6,8 +6,9 @@ these: what was fitted to images knows their labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from lenext.training.recipes import Recipe
 from lenext.training.settings import Settings
 from lenext.transfer.heads import CHOOSING, by_turns
 
+BatchesOf = Callable[[NDArray[np.int64]], Loader]  # of the images to train on that have these numbers
 STATISTICS = 256  # images that norms get theirs from
 
 
@@ -59,24 +61,21 @@ def fit_to_images(
     """Fit what the recipe says to some of the images, and return what the model was before, and notes of it."""
     state = model.state_dict()
     kept = {name: tensor.clone() for name, tensor in state.items() if tensor.ndim < 2 or name.startswith(CLASSIFIER)}
-    notes = []
+    notes, batches_of = [], partial(_as_judged, data, recipe, device, settings)
     if recipe.fit_norms or has_folded_norms(model):
-        notes += _fit_norms(model, data, recipe, device, settings)
+        notes += _fit_norms(model, recipe, len(data.train.images), settings.seed, batches_of)
     if recipe.fit_head and head_can_be_fitted(start):
-        notes += _fit_head(model, data, recipe, device, settings, group, progress)
+        notes += _fit_head(model, data.train.labels, settings.seed, batches_of, group, progress)
     return Beginning(kept, start.new_head), notes
 
 
-def _fit_norms(
-    model: ImageClassifier, data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings
-) -> list[str]:
+def _fit_norms(model: ImageClassifier, recipe: Recipe, images: int, seed: int, batches_of: BatchesOf) -> list[str]:
     """Give the norms that are trained, now or later, statistics of some images; or those alone that were folded."""
     frozen, were_folded = model.frozen, has_folded_norms(model)
     if recipe.unfreeze:
         model.freeze_exactly(())
-    count = min(STATISTICS, len(data.train.images))
-    chosen = np.random.default_rng(settings.seed).permutation(len(data.train.images))[:count]
-    loader = _as_judged(data, chosen, recipe, device, settings)
+    count = min(STATISTICS, images)
+    loader = batches_of(np.random.default_rng(seed).permutation(images)[:count])
     changed = unfold_norms(model, (batch.images for batch in loader.in_order()), every=recipe.fit_norms)
     model.freeze_exactly(frozen)
     if changed and were_folded:
@@ -86,27 +85,26 @@ def _fit_norms(
 
 def _fit_head(
     model: ImageClassifier,
-    data: TrainingData,
-    recipe: Recipe,
-    device: torch.device,
-    settings: Settings,
+    labels: NDArray[np.int64],
+    seed: int,
+    batches_of: BatchesOf,
     group: Group,
     progress: Progress,
 ) -> list[str]:
     """Let the last layer start as a head that was fitted to some of the images, each process embedding its part."""
-    chosen = by_turns(data.train.labels, CHOOSING, settings.seed)
-    labels = data.train.labels[chosen]
+    chosen = by_turns(labels, CHOOSING, seed)
+    labels = labels[chosen]
     if len(np.unique(labels)) < 2 or not all(weight.requires_grad for weight in model.head.classifier.parameters()):
         return []
-    loader = _as_judged(data, chosen[group.own(len(chosen))], recipe, device, settings)
+    loader = batches_of(chosen[group.own(len(chosen))])
     batches = progress.track(loader.in_order(), "fitting the last layer", len(loader), len)
-    if not fit_last_layer(model, (batch.images for batch in batches), labels, settings.seed, group):
+    if not fit_last_layer(model, (batch.images for batch in batches), labels, seed, group):
         return []
     return [f"note: the last layer starts as the logistic regression on {len(chosen):,} images"]
 
 
 def _as_judged(
-    data: TrainingData, chosen: NDArray[np.int64], recipe: Recipe, device: torch.device, settings: Settings
+    data: TrainingData, recipe: Recipe, device: torch.device, settings: Settings, chosen: NDArray[np.int64]
 ) -> Loader:
     """Return batches of some of the images to train on, as those to judge by are seen."""
     form = data.preprocessing.form
