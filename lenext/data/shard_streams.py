@@ -151,8 +151,9 @@ class _RemoteStream:
         if self._knows_parts and position - self._position > NEAR:
             self.close()
             self._position = position
-        while self._position < position and self._next(position - self._position):
-            pass
+        while self._position < position:
+            if not self._next(position - self._position):
+                break
 
     def tell(self) -> int:
         return self._position

@@ -211,6 +211,6 @@ def _ignore_signals(_worker: int) -> None:
 
 def _end_when_told() -> None:
     """End this process at a SIGTERM of the one that started it."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
+    while True:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == os.getppid():
+            os._exit(0)
